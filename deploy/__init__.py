@@ -1,0 +1,1 @@
+"""How HugMood runs: the command line, everything on one machine, embedded servers."""

@@ -1,0 +1,1 @@
+"""The rules of HugMood: pure functions and frozen structs. No I/O, no clock, no asyncio."""

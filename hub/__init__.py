@@ -1,0 +1,1 @@
+"""Sockets and HTTP: one process of this package is a node."""

@@ -1,0 +1,1 @@
+"""Load and measurements, over the wire only."""

@@ -1,0 +1,1 @@
+"""The wire: the only place where bytes become structs and structs become bytes."""

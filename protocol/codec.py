@@ -1,0 +1,101 @@
+"""Bytes to commands, events to bytes, in both subprotocols.
+
+Invariant: what this module lets through is a struct whose every field has the declared type and
+bounds; anything else is `Invalid` (with the `ref`, where one can be found), and costs one decode.
+"""
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from domain.errors import Invalid
+from protocol.commands import AnyCommand
+from protocol.events import ServerMessage
+from protocol.fields import Ref
+
+
+class Codec(StrEnum):
+    """The subprotocols, as the handshake names them."""
+
+    JSON = "hugmood.v1.json"
+    MSGPACK = "hugmood.v1.msgpack"
+
+
+class _Envelope(msgspec.Struct, gc=False):
+    """What is left to know of a command that has the wrong shape."""
+
+    ref: Ref | None = None
+
+
+_json_commands = msgspec.json.Decoder(AnyCommand)
+_msgpack_commands = msgspec.msgpack.Decoder(AnyCommand)
+_json_envelope = msgspec.json.Decoder(_Envelope)
+_msgpack_envelope = msgspec.msgpack.Decoder(_Envelope)
+_json_any = msgspec.json.Decoder()
+_json_encoder = msgspec.json.Encoder()
+_msgpack_encoder = msgspec.msgpack.Encoder()
+_json_messages = msgspec.json.Decoder(ServerMessage)
+_msgpack_messages = msgspec.msgpack.Decoder(ServerMessage)
+
+_DECODE_ERRORS = (msgspec.DecodeError, RecursionError, UnicodeDecodeError, ValueError)
+
+
+class BadCommand(Invalid):
+    """Bytes that are no command; `ref` is theirs, if it could still be read."""
+
+    def __init__(self, message: str, ref: int | str | None) -> None:
+        super().__init__(message)
+        self.ref = ref
+
+
+def decode_command(data: bytes | bytearray, codec: Codec) -> AnyCommand:
+    """The command in *data*. Raises: BadCommand."""
+    decoder = _json_commands if codec is Codec.JSON else _msgpack_commands
+    try:
+        return decoder.decode(data)
+    except _DECODE_ERRORS as error:
+        raise BadCommand(_reason(error), _find_ref(data, codec)) from None
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "The message is nested too deeply."
+    return f"Not a command: {error}." if str(error) else "Not a command."
+
+
+def _find_ref(data: bytes | bytearray, codec: Codec) -> int | str | None:
+    decoder = _json_envelope if codec is Codec.JSON else _msgpack_envelope
+    try:
+        return decoder.decode(data).ref
+    except _DECODE_ERRORS:
+        return None
+
+
+def encode(message: msgspec.Struct, codec: Codec) -> bytes:
+    """One server message (or, for clients, one command) as the payload of one WebSocket message."""
+    return _json_encoder.encode(message) if codec is Codec.JSON else _msgpack_encoder.encode(message)
+
+
+def encode_body(event: msgspec.Struct) -> bytes:
+    """An event as it is stored and travels between nodes: JSON, without `seq`."""
+    return _json_encoder.encode(event)
+
+
+def numbered(body: bytes, seq: int) -> bytes:
+    """The JSON text of a durable event for one recipient: *body* with its `seq` in front."""
+    return b'{"seq":%d,%b' % (seq, body[1:])
+
+
+def transcode(text: bytes) -> bytes:
+    """A JSON payload as MessagePack, for sessions of the other subprotocol."""
+    return _msgpack_encoder.encode(_json_any.decode(text))
+
+
+def decode_message(data: bytes | str, codec: Codec) -> Any:
+    """Client side: the server message in *data*. Raises: BadCommand for what this version does not know."""
+    decoder = _json_messages if codec is Codec.JSON else _msgpack_messages
+    try:
+        return decoder.decode(data)  # type: ignore[arg-type]
+    except _DECODE_ERRORS as error:
+        raise BadCommand(f"Not a server message: {error}.", None) from None

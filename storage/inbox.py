@@ -1,0 +1,54 @@
+"""The mailbox: one ordered, gap-free, durable event log per user.
+
+Invariant: the `seq` of a user's committed rows are 1, 2, 3 … without gap, because a number is taken
+from `inbox_heads` under that row's lock, which is held until the commit.
+"""
+
+from collections.abc import Sequence
+
+import asyncpg
+from msgspec import Struct
+
+
+class NewEvent(Struct, frozen=True, gc=False):
+    """A durable event that is about to be appended: *body* is `codec.encode_body(event)`."""
+
+    user: str
+    kind: str
+    body: bytes
+
+
+class InboxEvent(Struct, frozen=True, gc=False):
+    """A durable event as it stands in the mailbox of *user*."""
+
+    user: str
+    seq: int
+    body: bytes
+
+
+_APPEND = """
+with input as (
+    select * from unnest($1::uuid[], $2::text[], $3::bytea[]) with ordinality as t(user_id, kind, body, ord)
+), heads as (
+    insert into inbox_heads as h (user_id, seq)
+    select i.user_id, count(*) from input i group by 1 order by 1
+    on conflict (user_id) do update set seq = h.seq + excluded.seq
+    returning user_id, seq
+), placed as materialized (
+    select i.ord, i.user_id, i.kind, i.body,
+           heads.seq - count(*) over (partition by i.user_id) + row_number() over (partition by i.user_id order by ord) as seq
+    from input i join heads using (user_id)
+), stored as (
+    insert into inbox (user_id, seq, kind, body, at) select user_id, seq, kind, body, now() from placed
+)
+select ord, seq from placed order by ord
+"""
+
+
+async def append_within(connection: asyncpg.Connection, events: Sequence[NewEvent]) -> list[InboxEvent]:
+    """Append *events* inside the caller's transaction; ring them (`Delivery.ring`) only after it has committed.
+
+    Locks the heads of the recipients in `user_id` order: call it once per transaction, as its last statement.
+    """
+    rows = await connection.fetch(_APPEND, [e.user for e in events], [e.kind for e in events], [e.body for e in events])
+    return [InboxEvent(event.user, row["seq"], event.body) for event, row in zip(events, rows, strict=True)]

@@ -1,0 +1,1 @@
+"""What is slow or retried: ARQ jobs, one module per noun."""
