@@ -5,7 +5,7 @@ and problem documents. They never close a connection.
 """
 
 
-class Refusal(Exception):
+class Refusal(Exception):  # noqa: N818  reads as what it is: not an error of ours
     """A command that was understood and not carried out. The message says what to do about it."""
 
 

@@ -5,7 +5,6 @@ bounds; anything else is `Invalid` (with the `ref`, where one can be found), and
 """
 
 from enum import StrEnum
-from typing import Any
 
 import msgspec
 
@@ -28,15 +27,15 @@ class _Envelope(msgspec.Struct, gc=False):
     ref: Ref | None = None
 
 
-_json_commands = msgspec.json.Decoder(AnyCommand)
-_msgpack_commands = msgspec.msgpack.Decoder(AnyCommand)
+_json_commands: msgspec.json.Decoder[AnyCommand] = msgspec.json.Decoder(AnyCommand)
+_msgpack_commands: msgspec.msgpack.Decoder[AnyCommand] = msgspec.msgpack.Decoder(AnyCommand)
 _json_envelope = msgspec.json.Decoder(_Envelope)
 _msgpack_envelope = msgspec.msgpack.Decoder(_Envelope)
 _json_any = msgspec.json.Decoder()
 _json_encoder = msgspec.json.Encoder()
 _msgpack_encoder = msgspec.msgpack.Encoder()
-_json_messages = msgspec.json.Decoder(ServerMessage)
-_msgpack_messages = msgspec.msgpack.Decoder(ServerMessage)
+_json_messages: msgspec.json.Decoder[ServerMessage] = msgspec.json.Decoder(ServerMessage)
+_msgpack_messages: msgspec.msgpack.Decoder[ServerMessage] = msgspec.msgpack.Decoder(ServerMessage)
 
 _DECODE_ERRORS = (msgspec.DecodeError, RecursionError, UnicodeDecodeError, ValueError)
 
@@ -51,9 +50,8 @@ class BadCommand(Invalid):
 
 def decode_command(data: bytes | bytearray, codec: Codec) -> AnyCommand:
     """The command in *data*. Raises: BadCommand."""
-    decoder = _json_commands if codec is Codec.JSON else _msgpack_commands
     try:
-        return decoder.decode(data)
+        return _json_commands.decode(data) if codec is Codec.JSON else _msgpack_commands.decode(data)
     except _DECODE_ERRORS as error:
         raise BadCommand(_reason(error), _find_ref(data, codec)) from None
 
@@ -65,9 +63,8 @@ def _reason(error: Exception) -> str:
 
 
 def _find_ref(data: bytes | bytearray, codec: Codec) -> int | str | None:
-    decoder = _json_envelope if codec is Codec.JSON else _msgpack_envelope
     try:
-        return decoder.decode(data).ref
+        return _json_envelope.decode(data).ref if codec is Codec.JSON else _msgpack_envelope.decode(data).ref
     except _DECODE_ERRORS:
         return None
 
@@ -92,10 +89,9 @@ def transcode(text: bytes) -> bytes:
     return _msgpack_encoder.encode(_json_any.decode(text))
 
 
-def decode_message(data: bytes | str, codec: Codec) -> Any:
+def decode_message(data: bytes, codec: Codec) -> ServerMessage:
     """Client side: the server message in *data*. Raises: BadCommand for what this version does not know."""
-    decoder = _json_messages if codec is Codec.JSON else _msgpack_messages
     try:
-        return decoder.decode(data)  # type: ignore[arg-type]
+        return _json_messages.decode(data) if codec is Codec.JSON else _msgpack_messages.decode(data)
     except _DECODE_ERRORS as error:
         raise BadCommand(f"Not a server message: {error}.", None) from None

@@ -7,7 +7,7 @@ command is idempotent: by its `id` where it has one, by its meaning otherwise.
 from enum import StrEnum
 from typing import Annotated, Any
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from protocol.fields import Id, Message, Ref, Seq, Token, Word
 
@@ -29,7 +29,7 @@ class Command(
     ref: Ref | None = None
 
 
-class Hello(Command, tag="hello"):
+class Hello(Command, tag="hello", frozen=True):
     """First command of a connection: who, on which device, and what it has already."""
 
     device: Word
@@ -39,29 +39,29 @@ class Hello(Command, tag="hello"):
     status: Status = Status.ONLINE
 
 
-class Ping(Command, tag="ping"):
+class Ping(Command, tag="ping", frozen=True):
     """Are you there? For clients that cannot see WebSocket pings."""
 
 
-class Ack(Command, tag="ack"):
+class Ack(Command, tag="ack", frozen=True):
     """I have everything up to and including `seq`."""
 
     seq: Seq
 
 
-class AuthRefresh(Command, tag="auth.refresh"):
+class AuthRefresh(Command, tag="auth.refresh", frozen=True):
     """Here is a newer access token of the same user; keep the connection."""
 
     token: Token
 
 
-class PresenceSet(Command, tag="presence.set"):
+class PresenceSet(Command, tag="presence.set", frozen=True):
     """The status of this device."""
 
     status: Status
 
 
-class HugSend(Command, tag="hug.send"):
+class HugSend(Command, tag="hug.send", frozen=True):
     """Send a hug. The same `id` again is the same hug and gets the same answer."""
 
     id: Id
@@ -71,38 +71,38 @@ class HugSend(Command, tag="hug.send"):
     style: dict[str, Any] | None = None
 
 
-class HugSeen(Command, tag="hug.seen"):
+class HugSeen(Command, tag="hug.seen", frozen=True):
     """I have read these hugs."""
 
     ids: Annotated[list[Id], Meta(min_length=1, max_length=100)]
 
 
-class FriendRequest(Command, tag="friend.request"):
+class FriendRequest(Command, tag="friend.request", frozen=True):
     """Let us be friends. Two crossing requests make a friendship."""
 
     to: Id
 
 
-class FriendAnswer(Command, tag="friend.answer", rename={"from_": "from"}):
+class FriendAnswer(Command, tag="friend.answer", frozen=True):
     """Accept, or decline silently, the request of `from`."""
 
-    from_: Id
+    from_: Id = field(name="from")
     accept: bool
 
 
-class FriendEnd(Command, tag="friend.end"):
+class FriendEnd(Command, tag="friend.end", frozen=True):
     """End a friendship, or withdraw the own request."""
 
     user: Id
 
 
-class UserBlock(Command, tag="user.block"):
+class UserBlock(Command, tag="user.block", frozen=True):
     """Never hear of this user again, nor they of me."""
 
     user: Id
 
 
-class UserUnblock(Command, tag="user.unblock"):
+class UserUnblock(Command, tag="user.unblock", frozen=True):
     """Lift a block. Restores nothing."""
 
     user: Id

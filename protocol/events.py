@@ -6,7 +6,7 @@ number in front for each recipient. Clients ignore fields they do not know.
 
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from protocol.codes import CloseCode, ErrorCode
 from protocol.fields import Ref, Time
@@ -23,7 +23,7 @@ class UserRef(Struct, frozen=True, gc=False):
     name: str
 
 
-class Ok(Message, tag="ok"):
+class Ok(Message, tag="ok", frozen=True):
     """The command was carried out. Which fields are set depends on the command."""
 
     ref: Ref | None = None
@@ -36,7 +36,7 @@ class Ok(Message, tag="ok"):
     expires_at: Time | None = None
 
 
-class Error(Message, tag="error"):
+class Error(Message, tag="error", frozen=True):
     """The command was not carried out; `message` says what to do."""
 
     code: ErrorCode
@@ -62,7 +62,7 @@ class Limits(Struct, frozen=True, gc=False):
     unacked_events: int
 
 
-class Welcome(Message, tag="welcome"):
+class Welcome(Message, tag="welcome", frozen=True):
     """The session is open. Live events start after `head`, or after the replay if `resumed`."""
 
     session: str
@@ -78,19 +78,19 @@ class Welcome(Message, tag="welcome"):
     friends: list[FriendPresence]
 
 
-class CaughtUp(Message, tag="caught_up"):
+class CaughtUp(Message, tag="caught_up", frozen=True):
     """Everything up to `seq` has been replayed; what follows is live."""
 
     seq: int
 
 
-class SessionExpiring(Message, tag="session.expiring"):
+class SessionExpiring(Message, tag="session.expiring", frozen=True):
     """The token ends soon: send `auth.refresh`."""
 
     expires_at: Time
 
 
-class Bye(Message, tag="bye"):
+class Bye(Message, tag="bye", frozen=True):
     """The connection is about to close; close codes get lost on the way, this does not."""
 
     code: CloseCode
@@ -99,7 +99,7 @@ class Bye(Message, tag="bye"):
     retry_after_ms: int
 
 
-class Presence(Message, tag="presence"):
+class Presence(Message, tag="presence", frozen=True):
     """A friend's status changed. `last_seen` is set when they went offline and let it be seen."""
 
     user: str
@@ -107,19 +107,19 @@ class Presence(Message, tag="presence"):
     last_seen: Time | None
 
 
-class HugReceived(Message, tag="hug.received", rename={"from_": "from"}):
+class HugReceived(Message, tag="hug.received", frozen=True):
     """Durable: somebody hugged you."""
 
     at: Time
     id: str
-    from_: UserRef
+    from_: UserRef = field(name="from")
     kind: str
     seq: int | None = None
     message: str | None = None
     style: dict[str, Any] | None = None
 
 
-class HugSent(Message, tag="hug.sent"):
+class HugSent(Message, tag="hug.sent", frozen=True):
     """To the sender's other devices."""
 
     at: Time
@@ -130,29 +130,29 @@ class HugSent(Message, tag="hug.sent"):
     style: dict[str, Any] | None = None
 
 
-class HugDelivered(Message, tag="hug.delivered"):
+class HugDelivered(Message, tag="hug.delivered", frozen=True):
     """To the sender: one device of the recipient has it."""
 
     id: str
     at: Time
 
 
-class HugSeen(Message, tag="hug.seen"):
+class HugSeen(Message, tag="hug.seen", frozen=True):
     """To the sender: the person has read it."""
 
     id: str
     at: Time
 
 
-class FriendRequested(Message, tag="friend.requested", rename={"from_": "from"}):
+class FriendRequested(Message, tag="friend.requested", frozen=True):
     """Durable: somebody wants to be friends."""
 
     at: Time
-    from_: UserRef
+    from_: UserRef = field(name="from")
     seq: int | None = None
 
 
-class FriendAccepted(Message, tag="friend.accepted"):
+class FriendAccepted(Message, tag="friend.accepted", frozen=True):
     """Durable, to both: you are friends now."""
 
     at: Time
@@ -160,7 +160,7 @@ class FriendAccepted(Message, tag="friend.accepted"):
     seq: int | None = None
 
 
-class FriendEnded(Message, tag="friend.ended"):
+class FriendEnded(Message, tag="friend.ended", frozen=True):
     """Durable, to the other side: the friendship is over."""
 
     at: Time

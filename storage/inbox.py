@@ -6,7 +6,7 @@ from `inbox_heads` under that row's lock, which is held until the commit.
 
 from collections.abc import Sequence
 
-import asyncpg
+from asyncpg.pool import PoolConnectionProxy
 from msgspec import Struct
 
 
@@ -45,7 +45,7 @@ select ord, seq from placed order by ord
 """
 
 
-async def append_within(connection: asyncpg.Connection, events: Sequence[NewEvent]) -> list[InboxEvent]:
+async def append_within(connection: PoolConnectionProxy, events: Sequence[NewEvent]) -> list[InboxEvent]:
     """Append *events* inside the caller's transaction; ring them (`Delivery.ring`) only after it has committed.
 
     Locks the heads of the recipients in `user_id` order: call it once per transaction, as its last statement.

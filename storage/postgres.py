@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
+from asyncpg.pool import PoolConnectionProxy
 
 from domain.errors import Unavailable
 
@@ -93,7 +94,7 @@ class Database:
             return await self._open_pool().execute(sql, *args)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[asyncpg.Connection]:
+    async def transaction(self) -> AsyncIterator[PoolConnectionProxy]:
         """A connection inside a transaction: committed at the end of the block, rolled back on any exception."""
         with translated():
             async with self._open_pool().acquire() as connection, connection.transaction():
