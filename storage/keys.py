@@ -1,0 +1,36 @@
+"""Every Redis key and channel of ours, made in one place.
+
+In a Redis Cluster the braces are the hash tag: what belongs to one user, or to one node, shares a slot.
+"""
+
+NODES = "hugmood:nodes"
+
+
+def where(user: str) -> str:
+    """Hash: node → rank of the user's status there."""
+    return f"hugmood:where:{{{user}}}"
+
+
+def told(user: str) -> str:
+    """String `rank:ms`: the presence that friends were last told, and when."""
+    return f"hugmood:told:{{{user}}}"
+
+
+def lease(node: str) -> str:
+    """String with an expiry: the node's proof of life."""
+    return f"hugmood:lease:{{{node}}}"
+
+
+def on(node: str) -> str:
+    """Set: the users that the node holds."""
+    return f"hugmood:on:{{{node}}}"
+
+
+def swept(node: str) -> str:
+    """String with an expiry: somebody is sweeping this dead node."""
+    return f"hugmood:swept:{{{node}}}"
+
+
+def node_channel(node: str) -> str:
+    """Channel: everything addressed to users on this node."""
+    return f"hugmood:node:{{{node}}}"
