@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from asyncpg.pool import PoolConnectionProxy
 from msgspec import Struct
 
+from storage.postgres import Database
+
 
 class NewEvent(Struct, frozen=True, gc=False):
     """A durable event that is about to be appended: *body* is `codec.encode_body(event)`."""
@@ -52,3 +54,34 @@ async def append_within(connection: PoolConnectionProxy, events: Sequence[NewEve
     """
     rows = await connection.fetch(_APPEND, [e.user for e in events], [e.kind for e in events], [e.body for e in events])
     return [InboxEvent(event.user, row["seq"], event.body) for event, row in zip(events, rows, strict=True)]
+
+
+_LOAD_AFTER = """
+select w.ord, i.seq, i.body
+from unnest($1::uuid[], $2::bigint[]) with ordinality as w(user_id, after, ord)
+cross join lateral (
+    select seq, body from inbox where user_id = w.user_id and seq > w.after order by seq limit $3
+) i
+order by w.ord, i.seq
+"""
+
+
+async def load_after(database: Database, cursors: Sequence[tuple[str, int]], limit: int) -> list[InboxEvent]:
+    """For each (user, after): the next events in order, at most *limit* each, in one query. Raises: Unavailable."""
+    users = [user for user, _ in cursors]
+    rows = await database.fetch(_LOAD_AFTER, users, [after for _, after in cursors], limit)
+    return [InboxEvent(users[ord_ - 1], seq, body) for ord_, seq, body in rows]
+
+
+async def load_heads(database: Database, users: Sequence[str]) -> dict[str, int]:
+    """The last `seq` of each of *users*. Raises: Unavailable."""
+    rows = await database.fetch(
+        "select w.ord, h.seq from unnest($1::uuid[]) with ordinality as w(user_id, ord) join inbox_heads h using (user_id)",
+        users,
+    )
+    return {users[ord_ - 1]: seq for ord_, seq in rows}
+
+
+async def load_epoch(database: Database) -> str:
+    """The incarnation of this database: cursors of another one mean nothing here. Raises: Unavailable."""
+    return str(await database.fetchval("select epoch from meta"))

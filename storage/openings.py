@@ -1,0 +1,64 @@
+"""What a session needs to know of its user when it opens: one query for all who said `hello` meanwhile."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from storage.postgres import Database
+
+_LOAD = """
+select w.ord, p.display_name, coalesce(h.seq, 0) as head, coalesce(h.acked_seq, 0) as acked,
+       (select i.seq from inbox i where i.user_id = w.user_id and i.seq > w.after order by i.seq limit 1) as next,
+       exists (select from token_families t where t.id = w.sid and t.revoked_at is not null) as is_revoked,
+       array(
+           select f.high_id from friendships f left join privacy v on v.user_id = f.high_id
+           where f.low_id = w.user_id and f.state = 'accepted' and coalesce(v.who_sees_online, 'friends') <> 'nobody'
+           union all
+           select f.low_id from friendships f left join privacy v on v.user_id = f.low_id
+           where f.high_id = w.user_id and f.state = 'accepted' and coalesce(v.who_sees_online, 'friends') <> 'nobody'
+       ) as friends
+from unnest($1::uuid[], $2::bigint[], $3::uuid[]) with ordinality as w(user_id, after, sid, ord)
+join users u on u.id = w.user_id and u.deleted_at is null
+join profiles p on p.user_id = w.user_id
+left join inbox_heads h on h.user_id = w.user_id
+"""
+
+
+class Wanted(Struct, frozen=True, gc=False):
+    """Who opens: *after* is the cursor the client holds, or None; *sid* the log-in of its token."""
+
+    user: str
+    after: int | None
+    sid: str
+
+
+class Opening(Struct, frozen=True, gc=False):
+    """The state of a user. *next_seq*: the first event after the client's cursor that is still kept."""
+
+    name: str
+    head: int
+    acked: int
+    next_seq: int | None
+    is_revoked: bool
+    friends: list[str]  # whose presence may be seen
+
+
+async def load_openings(database: Database, wanted: Sequence[Wanted]) -> list[Opening | None]:
+    """One entry per wanted, in order; None where there is no such user. Raises: Unavailable."""
+    rows = await database.fetch(
+        _LOAD,
+        [w.user for w in wanted],
+        [2**62 if w.after is None else w.after for w in wanted],
+        [w.sid for w in wanted],
+    )
+    found: list[Opening | None] = [None] * len(wanted)
+    for row in rows:
+        found[row["ord"] - 1] = Opening(
+            name=row["display_name"],
+            head=row["head"],
+            acked=row["acked"],
+            next_seq=row["next"],
+            is_revoked=row["is_revoked"],
+            friends=[str(friend) for friend in row["friends"]],
+        )
+    return found
