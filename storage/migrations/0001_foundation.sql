@@ -106,3 +106,17 @@ create table inbox (
     body    bytea not null,  -- the event as JSON, without its seq
     at      timestamptz not null
 ) partition by range (at);  -- weekly, made ahead by storage/partitions.py, dropped after 30 days
+
+create table dead_jobs (  -- jobs given up: kept for a person to look at, and to enqueue again
+    id          bigint primary key generated always as identity,
+    queue       text not null,
+    job_id      text not null,
+    function    text,  -- unknown if the payload cannot be read
+    enqueued_at timestamptz,
+    tries       integer not null,
+    reason      text not null,
+    payload     bytea,  -- as it was in the queue; null if it had expired there
+    failed_at   timestamptz not null default now(),
+    unique nulls not distinct (queue, job_id, enqueued_at)
+);
+create index dead_jobs_failed on dead_jobs (failed_at);
