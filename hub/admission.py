@@ -1,0 +1,160 @@
+"""Who may open a WebSocket: path, origin, subprotocol, capacity; all before anything is spent.
+
+Invariant: the number of connections never exceeds what the node and one address may have, and a node
+that drains takes no new ones.
+"""
+
+import asyncio
+import ipaddress
+from collections.abc import Callable
+from http import HTTPStatus
+
+from msgspec import Struct
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
+from websockets.typing import Origin, Subprotocol
+
+from domain.ids import uuid7
+from hub.connection import Connection, ConnectionCounts
+from hub.node import Node
+from hub.session import Session
+from hub.sweep import Sweep
+from hub.tick import TickWriter
+from protocol.codec import Codec
+
+PATH = "/v1/socket"
+RETRY_AFTER_S = 2
+_SUBPROTOCOLS = [Subprotocol(Codec.JSON.value), Subprotocol(Codec.MSGPACK.value)]
+
+
+class Refused(Exception):  # noqa: N818  an answer, not an error of ours
+    """An HTTP answer instead of an upgrade."""
+
+    def __init__(
+        self, status: int, message: str, retry_after_s: int = 0, headers: tuple[tuple[str, str], ...] = ()
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after_s = retry_after_s
+        self.headers = headers
+
+    def response(self) -> bytes:
+        """The whole response, after which the connection is closed."""
+        body = f"{self}\n".encode()
+        retry = (("Retry-After", str(self.retry_after_s)),) if self.retry_after_s else ()
+        lines = [
+            f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}",
+            "Content-Type: text/plain; charset=utf-8",
+            f"Content-Length: {len(body)}",
+            "Connection: close",
+            *(f"{name}: {value}" for name, value in (*retry, *self.headers)),
+        ]
+        return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+class AdmissionLimits(Struct, frozen=True):
+    """How many, and from where. 0 means without limit."""
+
+    connections: int
+    per_address: int
+    allowed_origins: tuple[str, ...]  # empty: the hub's own host
+    trusted_proxies: tuple[str, ...]  # addresses or networks whose X-Forwarded-For is believed
+
+
+class Admission:
+    """The door of one node."""
+
+    def __init__(
+        self,
+        limits: AdmissionLimits,
+        node: Node,
+        sweep: Sweep,
+        tick: TickWriter,
+        counts: ConnectionCounts,
+        clock: Callable[[], int],
+        on_command: Callable[[Session, bytes | str], None],
+    ) -> None:
+        self._limits = limits
+        self._trusted = [ipaddress.ip_network(network) for network in limits.trusted_proxies]
+        self._node = node
+        self._sweep = sweep
+        self._tick = tick
+        self._counts = counts
+        self._clock = clock
+        self._on_command = on_command
+        self._by_address: dict[str, int] = {}
+        self.connections: set[Connection] = set()
+        self.is_draining = False
+
+    def upgrade(self, transport: asyncio.Transport, request: Request) -> Connection:
+        """Answer the handshake and make the connection. Raises: Refused, with what to answer instead."""
+        if request.path.partition("?")[0] != PATH:
+            raise Refused(404, f"WebSockets are served at {PATH}.")
+        if self.is_draining:
+            raise Refused(503, "This node is going away; connect again.", RETRY_AFTER_S)
+        if self._limits.connections and len(self.connections) >= self._limits.connections:
+            raise Refused(503, "This node is full; try again shortly.", RETRY_AFTER_S)
+        address = self._address(transport, request)
+        if self._limits.per_address and self._by_address.get(address, 0) >= self._limits.per_address:
+            raise Refused(503, "Too many connections from this address.", RETRY_AFTER_S)
+        server = ServerProtocol(origins=self._origins(request), extensions=None, subprotocols=_SUBPROTOCOLS)
+        response = server.accept(request)
+        if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+            names = ("Allow", "Upgrade", "Sec-WebSocket-Version")
+            headers = tuple((name, response.headers[name]) for name in names if name in response.headers)
+            message = bytes(response.body or b"").decode(errors="replace").strip()
+            raise Refused(response.status_code, message, headers=headers)
+        transport.write(response.serialize())
+        codec = Codec(response.headers.get("Sec-WebSocket-Protocol", Codec.JSON.value))
+        return self._connect(transport, codec, address, _bearer(request))
+
+    def _connect(self, transport: asyncio.Transport, codec: Codec, address: str, bearer: str | None) -> Connection:
+        connection = Connection(
+            transport,
+            codec,
+            address,
+            sweep=self._sweep,
+            tick=self._tick,
+            counts=self._counts,
+            on_lost=self._release,
+        )
+        connection.session = Session(uuid7(self._clock()), connection, self._node, self._on_command, bearer)
+        self.connections.add(connection)
+        self._by_address[address] = self._by_address.get(address, 0) + 1
+        return connection
+
+    def _release(self, connection: Connection) -> None:
+        self.connections.discard(connection)
+        left = self._by_address.get(connection.address, 0) - 1
+        if left > 0:
+            self._by_address[connection.address] = left
+        else:
+            self._by_address.pop(connection.address, None)
+
+    def _origins(self, request: Request) -> list[Origin | None]:
+        if self._limits.allowed_origins:
+            return [None, *(Origin(origin) for origin in self._limits.allowed_origins)]
+        host = request.headers.get("Host", "")
+        return [None, Origin(f"http://{host}"), Origin(f"https://{host}")]
+
+    def _address(self, transport: asyncio.Transport, request: Request) -> str:
+        """The client's address; behind trusted proxies, the nearest one in X-Forwarded-For that is not ours."""
+        peer = transport.get_extra_info("peername")
+        address = str(peer[0]) if isinstance(peer, tuple) else "local"
+        for hop in reversed(", ".join(request.headers.get_all("X-Forwarded-For")).split(",")):
+            if not hop.strip() or not self._is_trusted(address):
+                break
+            address = hop.strip()
+        return address
+
+    def _is_trusted(self, address: str) -> bool:
+        try:
+            parsed = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        return any(parsed in network for network in self._trusted)
+
+
+def _bearer(request: Request) -> str | None:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" and token else None

@@ -1,0 +1,283 @@
+"""One WebSocket after its handshake: bytes to messages for the session, frames to the transport.
+
+Invariant: memory per connection is bounded whatever its client does. Reading stops while writing is
+stalled, messages have a limit, and a client that neither reads nor answers is closed by the sweep.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import cast
+
+from hub.session import HELLO_S, Session, State
+from hub.sweep import Sweep
+from hub.tick import TickWriter
+from protocol.codec import Codec
+from protocol.codes import CloseCode
+from protocol.frames import BINARY, CLOSE, PING, TEXT, FrameParser, close_frame, frame
+from protocol.frames import PONG as PONG_OPCODE
+
+CLIENT_MESSAGE_MAX_BYTES = 16 * 1024
+WRITE_HIGH_BYTES = 64 * 1024
+WRITE_LOW_BYTES = 16 * 1024
+PING_AFTER_S = 25
+PONG_WITHIN_S = 10
+STALLED_MAX_S = 30
+CLOSE_WITHIN_S = 5
+
+_PING = frame(PING, b"")
+
+
+class ConnectionCounts:
+    """What connections of one node count; read by the metrics at scrape time."""
+
+    __slots__ = ("bytes_in", "bytes_out", "closed", "messages_in", "opened", "slow", "writes")
+
+    def __init__(self) -> None:
+        self.opened = 0
+        self.closed = 0
+        self.messages_in = 0
+        self.bytes_in = 0
+        self.bytes_out = 0
+        self.writes = 0
+        self.slow = 0
+
+
+class Connection(asyncio.Protocol):
+    """Takes over the transport of an upgraded HTTP connection."""
+
+    __slots__ = (
+        "_close_by",
+        "_counts",
+        "_gathered",
+        "_gathered_bytes",
+        "_heard",
+        "_on_lost",
+        "_opened_at",
+        "_parser",
+        "_ping_at",
+        "_stalled_at",
+        "_sweep",
+        "_tick",
+        "_transport",
+        "address",
+        "codec",
+        "due",
+        "session",
+    )
+
+    session: Session
+
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        codec: Codec,
+        address: str,
+        *,
+        sweep: Sweep,
+        tick: TickWriter,
+        counts: ConnectionCounts,
+        on_lost: "Callable[[Connection], None]",
+    ) -> None:
+        self.codec = codec
+        self.address = address
+        self.due = 0
+        self._transport = transport
+        self._sweep = sweep
+        self._tick = tick
+        self._counts = counts
+        self._on_lost = on_lost
+        self._parser = FrameParser(CLIENT_MESSAGE_MAX_BYTES)
+        self._gathered: list[bytes] | None = None
+        self._gathered_bytes = 0
+        self._heard = self._opened_at = sweep.now
+        self._ping_at = 0
+        self._stalled_at = 0
+        self._close_by = 0
+        counts.opened += 1
+        transport.set_write_buffer_limits(WRITE_HIGH_BYTES, WRITE_LOW_BYTES)
+        sweep.add(self, sweep.now + HELLO_S + 1)
+
+    # Bytes from the client
+
+    def data_received(self, data: bytes) -> None:
+        """asyncio: bytes have arrived."""
+        self._heard = self._sweep.now
+        if self._close_by and self._parser.failure is not None:
+            return  # nothing after a violation is looked at; reading on lets the client see our close
+        counts = self._counts
+        counts.bytes_in += len(data)
+        for opcode, payload in self._parser.feed(data):
+            if opcode == CLOSE:
+                self._answer_close(payload)
+                return
+            if self._close_by:
+                continue
+            if opcode in (TEXT, BINARY):
+                counts.messages_in += 1
+                self._message(opcode, payload)
+            elif opcode == PING:
+                self.write(frame(PONG_OPCODE, payload))
+        failure = self._parser.failure
+        if failure is not None and not self._close_by:
+            self.fail(failure.code, failure.reason)
+
+    def _message(self, opcode: int, payload: bytes) -> None:
+        if (opcode == TEXT) != (self.codec is Codec.JSON):
+            kind = "text" if self.codec is Codec.JSON else "binary"
+            self.fail(CloseCode.UNSUPPORTED_DATA, f"this subprotocol speaks {kind} messages")
+        elif opcode == BINARY:
+            self.session.receive(payload)
+        else:
+            try:
+                text = payload.decode()
+            except UnicodeDecodeError:
+                self.fail(CloseCode.INVALID_PAYLOAD, "text messages are UTF-8")
+                return
+            self.session.receive(text)
+
+    def _answer_close(self, payload: bytes) -> None:
+        if not self._close_by:
+            self.flush()
+            code = int.from_bytes(payload[:2]) if payload else CloseCode.NORMAL
+            self._write_now(close_frame(code))
+        self._end_reading()
+        self._transport.close()
+
+    def _end_reading(self) -> None:
+        self.session.lost()
+        self._close_by = self._close_by or self._sweep.now + CLOSE_WITHIN_S
+        self._sweep.add(self, self._close_by)
+
+    def eof_received(self) -> bool:
+        """asyncio: the client has sent its last byte; the transport closes itself."""
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """asyncio: it is over, whoever ended it."""
+        self._counts.closed += 1
+        self._close_by = self._close_by or 1
+        self._gathered = None
+        self.due = 0
+        self.session.lost()
+        self._on_lost(self)
+
+    # Frames to the client
+
+    def write(self, data: bytes) -> None:
+        """Queue one frame for the end of this tick; dropped when the connection is closing."""
+        if self._close_by:
+            return
+        if self._gathered is None:
+            self._gathered = [data]
+            self._gathered_bytes = len(data)
+            self._tick.add(self)
+        else:
+            self._gathered.append(data)
+            self._gathered_bytes += len(data)
+
+    def flush(self) -> None:
+        """Hand everything gathered to the transport in one call."""
+        gathered = self._gathered
+        if gathered is None:
+            return
+        was_full = self._gathered_bytes > WRITE_HIGH_BYTES
+        self._gathered = None
+        self._gathered_bytes = 0
+        self._write_now(gathered[0] if len(gathered) == 1 else b"".join(gathered))
+        if was_full and not self._stalled_at:
+            self.session.room_again()
+
+    def _write_now(self, data: bytes) -> None:
+        self._counts.writes += 1
+        self._counts.bytes_out += len(data)
+        self._transport.write(data)
+
+    def has_room(self) -> bool:
+        """May more be written without buffering beyond the high-water mark?"""
+        return not self._stalled_at and not self._close_by and self._gathered_bytes <= WRITE_HIGH_BYTES
+
+    def pause_writing(self) -> None:
+        """asyncio: the kernel and our buffer are full. Nothing is taken from a client that does not read."""
+        self._stalled_at = self._sweep.now
+        self._counts.slow += 1
+        if not self._close_by:
+            self._transport.pause_reading()
+            self._sweep.add(self, min(self.due, self._sweep.now + STALLED_MAX_S))
+
+    def resume_writing(self) -> None:
+        """asyncio: the buffer has drained."""
+        self._stalled_at = 0
+        self._heard = self._sweep.now  # it reads: that is a sign of life, and its pong could not be read
+        if not self._close_by:
+            self._transport.resume_reading()
+            self.session.room_again()
+
+    # Closing
+
+    def is_closing(self) -> bool:
+        """Has either side said that it is over?"""
+        return self._close_by != 0
+
+    def close(self, code: CloseCode, reason: str) -> None:
+        """Everything written so far, a close frame, then the connection once the client has answered or `CLOSE_WITHIN_S` is over."""
+        if self._close_by:
+            return
+        self.write(close_frame(code, reason))
+        self.flush()
+        self._close_by = self._sweep.now + CLOSE_WITHIN_S
+        self._sweep.add(self, self._close_by)
+        if self._stalled_at:
+            self._transport.resume_reading()  # or the client's answer would never be seen
+
+    def fail(self, code: CloseCode, reason: str) -> None:
+        """RFC 6455, section 7.1.7: the stream cannot be followed any more."""
+        self.session.say_bye(code, reason)
+        self.close(code, reason)
+        # Our side ends now; what the client still sends is read and thrown away, because unread bytes at a
+        # close make the kernel send a reset, which can take the close frame with it.
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+
+    # Time
+
+    def check(self, now: int) -> int:
+        """Do what is due at second *now*; the next second to be asked at."""
+        if self._close_by:
+            self._transport.abort()
+            return 0
+        session = self.session
+        if session.state is State.NEW:
+            if now > self._opened_at + HELLO_S:
+                session.end(CloseCode.NO_HELLO, "no hello in time")
+                return 0
+            return self._opened_at + HELLO_S + 1
+        if self._stalled_at and now - self._stalled_at >= STALLED_MAX_S:
+            session.end(CloseCode.SLOW_READER, "the client does not read")
+            return 0
+        expiry = session.check_expiry(now)
+        due = self._keep_alive(now)
+        if self.is_closing():
+            return 0  # `close` has put itself into the bucket where it is due
+        if self._stalled_at:
+            due = min(due, self._stalled_at + STALLED_MAX_S)
+        return min(due, expiry) if expiry else due
+
+    def _keep_alive(self, now: int) -> int:
+        if self._ping_at and self._heard >= self._ping_at:
+            self._ping_at = 0
+        if self._stalled_at:
+            return now + PONG_WITHIN_S  # a pong could not be read now; STALLED_MAX_S bounds this
+        if self._ping_at:
+            if now - self._ping_at >= PONG_WITHIN_S:
+                self.session.end(CloseCode.NO_PONG, "no answer to a ping")
+            return self._ping_at + PONG_WITHIN_S
+        if now - self._heard >= PING_AFTER_S:
+            self._ping_at = now
+            self.write(_PING)
+            return now + PONG_WITHIN_S
+        return self._heard + PING_AFTER_S
+
+
+def as_transport(transport: asyncio.BaseTransport) -> asyncio.Transport:
+    """uvloop's transports are no subclass of asyncio's, but keep their promises."""
+    return cast("asyncio.Transport", transport)

@@ -1,0 +1,119 @@
+"""The HTTP side of a connection: uvicorn's protocol with a deadline, a header cap, and our upgrade.
+
+Invariant: a request's head costs at most `HEAD_MAX_BYTES` and `HEAD_WITHIN_S`; what is refused here is
+answered before any work is done for it.
+"""
+
+import asyncio
+from typing import Any
+
+import httptools
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+from websockets.datastructures import Headers
+from websockets.http11 import Request
+
+from hub.admission import Admission, Refused
+from hub.connection import as_transport
+from hub.sweep import Sweep
+
+HEAD_MAX_BYTES = 16 * 1024
+HEAD_WITHIN_S = 5
+
+_TOO_LARGE = Refused(431, "The request's head is larger than 16 KiB.")
+_TOO_SLOW = Refused(408, "The request's head took longer than 5 seconds.")
+
+
+class HttpConnection(HttpToolsProtocol):
+    """One HTTP connection; after an accepted upgrade its transport belongs to a `Connection`."""
+
+    def __init__(
+        self,
+        admission: Admission,
+        sweep: Sweep,
+        *,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.due = 0
+        self._admission = admission
+        self._sweep = sweep
+        self._head_bytes = 0  # of the request whose head is still incomplete; -1 once it is complete
+        self._has_had_head = False
+        self._rest = b""  # what came behind the head of an upgrade
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """asyncio: somebody has connected."""
+        super().connection_made(transport)  # type: ignore[arg-type]  # uvicorn narrows it too
+        self._sweep.add(self, self._sweep.now + HEAD_WITHIN_S + 1)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """asyncio: it is over."""
+        self.due = 0
+        super().connection_lost(exc)
+
+    def check(self, now: int) -> int:
+        """Sweep: a head that is still incomplete by now came too slowly."""
+        if not self._has_had_head:
+            self._refuse(_TOO_SLOW)
+        return 0
+
+    def data_received(self, data: bytes) -> None:
+        """asyncio: bytes have arrived."""
+        self._unset_keepalive_if_required()
+        if self._head_bytes >= 0:
+            self._head_bytes += len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._rest = data[upgrade.args[0] :]
+            if self._should_upgrade():
+                self.handle_websocket_upgrade()
+            else:
+                self._unsupported_upgrade_warning()
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+        if self._head_bytes > HEAD_MAX_BYTES and not self.transport.is_closing():
+            self._refuse(_TOO_LARGE)
+
+    def on_message_begin(self) -> None:
+        """httptools: a request begins."""
+        super().on_message_begin()
+        self._head_bytes = max(self._head_bytes, 0)
+
+    def on_headers_complete(self) -> None:
+        """httptools: the head is complete. One that is too large but came in one piece is refused here."""
+        self._head_bytes = -1
+        self._has_had_head = True
+        if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > HEAD_MAX_BYTES:
+            self._head_bytes = HEAD_MAX_BYTES + 1
+            return
+        super().on_headers_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        """The head asks for a WebSocket: hand the transport over, or refuse."""
+        self.due = 0
+        self.connections.discard(self)
+        if self._head_bytes > HEAD_MAX_BYTES:
+            return
+        headers = Headers()
+        for name, value in self.headers:
+            headers[name.decode("latin-1")] = value.decode("latin-1")
+        request = Request(self.url.decode("latin-1"), headers, self.scope["method"])
+        try:
+            connection = self._admission.upgrade(as_transport(self.transport), request)
+        except Refused as refused:
+            self._refuse(refused)
+            return
+        self.transport.set_protocol(connection)
+        if self._rest:
+            connection.data_received(self._rest)
+
+    def _refuse(self, refused: Refused) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(refused.response())
+            self.transport.close()
