@@ -5,6 +5,7 @@ changes. Invariant: what a dead node left behind is found by `sweep` once its le
 that finds its own lease gone knows that Redis was emptied and registers everybody again.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 from storage import keys
@@ -60,17 +61,26 @@ class Directory:
 
         Raises: Unavailable. A dead node may be among them: what is published there is heard by nobody.
         """
-        replies = await self._redis.pipeline([("HKEYS", keys.where(user)) for user in users])
-        return self.parse_nodes(users, replies)
+        return self.parse_nodes(users, await self.look_up(users))
+
+    def look_up(self, users: Sequence[str]) -> "asyncio.Future[list[list[bytes]]]":
+        """`nodes_of` without a coroutine, for the hot way: `parse_nodes` reads the result."""
+        return self._redis.pipeline([("HKEYS", keys.where(user)) for user in users])
 
     def parse_nodes(self, users: Sequence[str], replies: Sequence[list[bytes]]) -> dict[str, list[str]]:
-        """`nodes_of` for replies that came some other way."""
+        """What a `look_up` for *users* found."""
         found: dict[str, list[str]] = {}
         for user, reply in zip(users, replies, strict=True):
             nodes = [node for field in reply if (node := field.decode()) != self._node]
             if nodes:
                 found[user] = nodes
         return found
+
+    async def nodes(self) -> list[str]:
+        """All other nodes, some of which may be dead. Raises: Unavailable."""
+        return [
+            name for node in await self._redis.call("SMEMBERS", keys.NODES) if (name := node.decode()) != self._node
+        ]
 
     async def sweep(self) -> dict[str, list[str]]:
         """Take away what nodes without a lease left behind: dead node → the users who were there.

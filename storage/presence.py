@@ -145,6 +145,18 @@ class Presence:
         last_seen = rfc3339(now_ms) if status == "offline" else None
         await self.show([Sight(user, status, last_seen, [str(f) for f in row["friends"]]) for row in rows])
 
+    async def show_pair(self, one: str, other: str, *, are_friends: bool, now_ms: int) -> None:
+        """Two people have become friends, or are friends no more: each sees the other come or go. Raises: Unavailable."""
+        shown_now: dict[str, str] = {}
+        if are_friends:
+            visible = {str(row["user_id"]) for row in await self._database.fetch(_AUDIENCE, [one, other])}
+            shown_now = {user: status for user, status in (await self.shown([one, other])).items() if user in visible}
+        sights = []
+        for user, friend in ((one, other), (other, one)):
+            status = shown_now.get(user, "offline")
+            sights.append(Sight(user, status, rfc3339(now_ms) if status == "offline" else None, [friend]))
+        await self.show(sights)
+
 
 _FRIENDS = _AUDIENCE.replace("where coalesce(p.who_sees_online, 'friends') <> 'nobody'", "")
 

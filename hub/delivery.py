@@ -1,0 +1,150 @@
+"""The way out of a handler: to the sessions here at once, to other nodes by one look-up and one ring a tick.
+
+Invariant: whatever fails on the way to another node costs delay, never an event: durable events are in
+the mailbox already, and the comparison of cursors finds them.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+
+from domain.errors import Unavailable
+from hub.node import Node
+from hub.relations import Relations
+from hub.tasks import Tasks
+from protocol.codec import encode_body
+from protocol.events import Message
+from protocol.nodes import NodeMail, Ring, Tell
+from storage.directory import Directory
+from storage.doorbell import Doorbell
+from storage.inbox import InboxEvent
+from storage.presence import Presence
+
+EVERYBODY = ""  # in NodeMail.forget: the relations of all others to this user
+
+log = logging.getLogger("hugmood.delivery")
+
+
+class Delivery:
+    """Implements `hub.handlers.ports.Delivery` for one node."""
+
+    def __init__(
+        self,
+        node: Node,
+        directory: Directory,
+        doorbell: Doorbell,
+        relations: Relations,
+        presence: Presence,
+        tasks: Tasks,
+        clock: Callable[[], int],
+    ) -> None:
+        self._node = node
+        self._directory = directory
+        self._doorbell = doorbell
+        self._relations = relations
+        self._presence = presence
+        self._tasks = tasks
+        self._clock = clock
+        self._events: list[InboxEvent] = []
+        self._tells: list[Tell] = []
+        self._forget: list[tuple[str, str]] = []
+        self.unrouted = 0  # events and tells that could not be looked up because Redis was away
+
+    def ring(self, events: Sequence[InboxEvent]) -> None:
+        """Bring *events*, already committed, to every session of their users on every node."""
+        for event in events:
+            self._node.deliver(event)
+        self._schedule()
+        self._events.extend(events)
+
+    def tell(self, users: Sequence[str], event: Message, skip: str | None = None) -> None:
+        """Bring an ephemeral *event* to every session of *users*, but not to session *skip*."""
+        tell = Tell(list(users), encode_body(event), skip)
+        self._node.tell(tell)
+        self._schedule()
+        self._tells.append(tell)
+
+    def relation_changed(self, one: str, other: str, *, are_friends: bool) -> None:
+        """A friendship or block of this pair changed: caches forget it, and each sees the other's presence anew."""
+        self._relations.forget(one, other)
+        self._schedule()
+        self._forget.append((one, other))
+        self._start(self._show_each_other(one, other, are_friends), "presence of a pair")
+
+    def presence_changed(self, user: str) -> None:
+        """Who may see or hug *user* changed: what their friends see is worked out anew."""
+        self._relations.forget_user(user)
+        self._start(self._privacy_changed(user), "a privacy change")
+
+    def receive(self, mail: NodeMail) -> None:
+        """What another node has for the sessions here."""
+        for ring in mail.rings:
+            self._node.deliver(InboxEvent(ring.user, ring.seq, ring.body))
+        for tell in mail.tells:
+            self._node.tell(tell)
+        for sight in mail.sights:
+            self._node.show(sight)
+        for one, other in mail.forget:
+            if other == EVERYBODY:
+                self._relations.forget_user(one)
+            else:
+                self._relations.forget(one, other)
+
+    def _schedule(self) -> None:
+        if not (self._events or self._tells or self._forget):
+            asyncio.get_running_loop().call_soon(self._look_up)
+
+    def _look_up(self) -> None:
+        events, self._events = self._events, []
+        tells, self._tells = self._tells, []
+        forget, self._forget = self._forget, []
+        users = {event.user for event in events}
+        for tell in tells:
+            users.update(tell.users)
+        for pair in forget:
+            users.update(pair)
+        names = list(users)
+
+        def route(found: "asyncio.Future[list[list[bytes]]]") -> None:
+            if found.cancelled() or found.exception() is not None:
+                self.unrouted += len(events) + len(tells)
+                return
+            self._route(self._directory.parse_nodes(names, found.result()), events, tells, forget)
+
+        self._directory.look_up(names).add_done_callback(route)
+
+    def _route(
+        self,
+        nodes: dict[str, list[str]],
+        events: Sequence[InboxEvent],
+        tells: Sequence[Tell],
+        forget: Sequence[tuple[str, str]],
+    ) -> None:
+        if not nodes:
+            return
+        for event in events:
+            for node in nodes.get(event.user, ()):
+                self._doorbell.ring(node, Ring(event.user, event.seq, event.body))
+        for tell in tells:
+            for node in {node for user in tell.users for node in nodes.get(user, ())}:
+                self._doorbell.tell(node, tell)
+        for one, other in forget:
+            for node in {*nodes.get(one, ()), *nodes.get(other, ())}:
+                self._doorbell.forget(node, one, other)
+
+    async def _show_each_other(self, one: str, other: str, are_friends: bool) -> None:
+        await self._presence.show_pair(one, other, are_friends=are_friends, now_ms=self._clock())
+
+    async def _privacy_changed(self, user: str) -> None:
+        for node in await self._directory.nodes():
+            self._doorbell.forget(node, user, EVERYBODY)
+        await self._presence.show_anew(user, self._clock())
+
+    def _start(self, work: Coroutine[object, object, None], name: str) -> None:
+        async def quietly() -> None:
+            try:
+                await work
+            except Unavailable:
+                log.info("not told", extra={"what": name})
+
+        self._tasks.start(quietly(), name)
