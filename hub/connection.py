@@ -51,6 +51,7 @@ class Connection(asyncio.Protocol):
         "_gathered",
         "_gathered_bytes",
         "_heard",
+        "_is_held",
         "_on_lost",
         "_opened_at",
         "_parser",
@@ -91,6 +92,7 @@ class Connection(asyncio.Protocol):
         self._gathered_bytes = 0
         self._heard = self._opened_at = sweep.now
         self._ping_at = 0
+        self._is_held = False
         self._stalled_at = 0
         self._close_by = 0
         counts.opened += 1
@@ -209,8 +211,22 @@ class Connection(asyncio.Protocol):
         self._stalled_at = 0
         self._heard = self._sweep.now  # it reads: that is a sign of life, and its pong could not be read
         if not self._close_by:
-            self._transport.resume_reading()
+            if not self._is_held:
+                self._transport.resume_reading()
             self.session.room_again()
+
+    def hold(self) -> None:
+        """Read nothing more for now: the session has enough to do."""
+        self._is_held = True
+        if not self._stalled_at and not self._close_by:
+            self._transport.pause_reading()
+
+    def release(self) -> None:
+        """Read on."""
+        self._is_held = False
+        self._heard = self._sweep.now  # silence while we did not listen says nothing
+        if not self._stalled_at and not self._close_by:
+            self._transport.resume_reading()
 
     # Closing
 
@@ -226,7 +242,7 @@ class Connection(asyncio.Protocol):
         self.flush()
         self._close_by = self._sweep.now + CLOSE_WITHIN_S
         self._sweep.add(self, self._close_by)
-        if self._stalled_at:
+        if self._stalled_at or self._is_held:
             self._transport.resume_reading()  # or the client's answer would never be seen
 
     def fail(self, code: CloseCode, reason: str) -> None:
@@ -254,19 +270,19 @@ class Connection(asyncio.Protocol):
         if self._stalled_at and now - self._stalled_at >= STALLED_MAX_S:
             session.end(CloseCode.SLOW_READER, "the client does not read")
             return 0
-        expiry = session.check_expiry(now)
-        due = self._keep_alive(now)
+        session.check_expiry(now)
+        due = min(self._keep_alive(now), session.next_expiry())
         if self.is_closing():
             return 0  # `close` has put itself into the bucket where it is due
         if self._stalled_at:
             due = min(due, self._stalled_at + STALLED_MAX_S)
-        return min(due, expiry) if expiry else due
+        return due
 
     def _keep_alive(self, now: int) -> int:
         if self._ping_at and self._heard >= self._ping_at:
             self._ping_at = 0
-        if self._stalled_at:
-            return now + PONG_WITHIN_S  # a pong could not be read now; STALLED_MAX_S bounds this
+        if self._stalled_at or self._is_held:
+            return now + PONG_WITHIN_S  # a pong could not be read now; other limits bound this
         if self._ping_at:
             if now - self._ping_at >= PONG_WITHIN_S:
                 self.session.end(CloseCode.NO_PONG, "no answer to a ping")

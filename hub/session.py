@@ -5,6 +5,7 @@ since the cursor the client came with. Anything else waits in the mailbox, so a 
 memory to nobody.
 """
 
+from collections import deque
 from collections.abc import Callable
 from enum import Enum
 from typing import Protocol
@@ -19,7 +20,6 @@ from protocol.frames import BINARY, TEXT, frame
 
 UNACKED_MAX = 256  # more, and the hub waits while the mailbox keeps
 IN_FLIGHT_MAX = 16  # commands of one session that wait for a server
-EARLY_MAX = 32  # commands that may come between `hello` and `welcome`
 FAULTS_MAX = 20  # malformed messages in a minute
 FAULTS_WINDOW_S = 60
 HELLO_S = 5
@@ -43,6 +43,12 @@ class Wire(Protocol):
     def has_room(self) -> bool:
         """May more be written without buffering beyond the high-water mark?"""
 
+    def hold(self) -> None:
+        """Read nothing more from the client for now."""
+
+    def release(self) -> None:
+        """Read on."""
+
 
 class State(Enum):
     """NEW waits for `hello`; OPENING for the mailbox; LIVE hears events; ENDED is said goodbye to."""
@@ -59,6 +65,7 @@ class Session:
     __slots__ = (
         "_allowance",
         "_allowance_at",
+        "_backlog",
         "_faults",
         "_faults_since",
         "_missed",
@@ -66,7 +73,6 @@ class Session:
         "bearer",
         "cursor",
         "device",
-        "early",
         "expires_ms",
         "expires_s",
         "expiry_told",
@@ -110,7 +116,9 @@ class Session:
         self.expires_s = 0  # second of the sweep's clock at which the token ends
         self.expiry_told = False
         self.in_flight = 0
-        self.early: list[bytes | str] | None = None
+        self._backlog: deque[bytes | str] | None = (
+            None  # read already, but not begun: `welcome` or an answer comes first
+        )
         self._missed: dict[str, Payload] | None = None
         self._faults = 0
         self._faults_since = 0
@@ -121,13 +129,30 @@ class Session:
 
     def receive(self, data: bytes | str) -> None:
         """One client message, whole and, if text, valid UTF-8."""
-        if self.state is State.OPENING:
-            self.early = self.early or []
-            self.early.append(data)
-            if len(self.early) > EARLY_MAX:
-                self.end(CloseCode.TOO_MANY_ERRORS, "too many commands before welcome")
-        elif self.state is not State.ENDED:
-            self.on_command(self, data)
+        if self.state is State.ENDED:
+            return
+        if self._backlog is not None:
+            self._backlog.append(data)
+            return
+        self.on_command(self, data)
+        if self._must_wait():
+            self._backlog = deque()
+            self.wire.hold()
+
+    def _must_wait(self) -> bool:
+        return self.state is State.OPENING or self.in_flight >= IN_FLIGHT_MAX
+
+    def _go_on(self) -> None:
+        """Take up what was read already, then read on."""
+        backlog = self._backlog
+        if backlog is None or self._must_wait():
+            return
+        while backlog and self.state is not State.ENDED:
+            self.on_command(self, backlog.popleft())
+            if self._must_wait():
+                return
+        self._backlog = None
+        self.wire.release()
 
     def room_again(self) -> None:
         """The write buffer has drained: the latest presence goes out, and the mailbox is read on."""
@@ -143,26 +168,26 @@ class Session:
     def lost(self) -> None:
         """The connection is gone."""
         self.state = State.ENDED
-        self.early = self._missed = None
+        self._backlog = self._missed = None
         self.node.leave(self)
 
     # Opening and ending
 
-    def joined(self, user: str, name: str) -> None:
+    def joined(self, user: str) -> None:
         """The token is good: hear what arrives for *user* from now on, though nothing is written before `opened`."""
-        self.user, self.name = user, name
+        self.user = user
         self.node.join(self)
 
-    def opened(self, welcome: Message, cursor: int, acked: int, replay_to: int | None) -> None:
+    def opened(self, welcome: Message, cursor: int, replay_to: int | None) -> None:
         """Say `welcome`; then everything after *cursor*, with `caught_up` at *replay_to* when that is not None."""
-        self.cursor, self.acked, self.replay_to = cursor, min(acked, cursor), replay_to
+        # What the client came with counts as acknowledged by this session: its window starts empty.
+        self.cursor = self.acked = cursor
+        self.replay_to = replay_to
         self.state = State.LIVE
         self.send(welcome)
         self._tell_caught_up()
         self.room_again()
-        early, self.early = self.early, None
-        for data in early or ():
-            self.receive(data)
+        self._go_on()
 
     def end(self, code: CloseCode, reason: str, retry_after_ms: int = 0) -> None:
         """Say `bye`, then close. Nothing is written after it."""
@@ -225,6 +250,15 @@ class Session:
 
     # From dispatch
 
+    def begin(self) -> None:
+        """A command waits for a server; beyond `IN_FLIGHT_MAX` of them the client is not read."""
+        self.in_flight += 1
+
+    def finish(self) -> None:
+        """A command that waited has been answered."""
+        self.in_flight -= 1
+        self._go_on()
+
     def ack(self, seq: int) -> None:
         """The client has everything up to *seq*, which is not beyond the cursor."""
         if seq > self.acked:
@@ -253,14 +287,16 @@ class Session:
         if self._faults >= FAULTS_MAX:
             self.end(CloseCode.TOO_MANY_ERRORS, "too many malformed messages", retry_after_ms=5_000)
 
-    def check_expiry(self, now: int) -> int:
-        """Warn a minute before the token ends, close when it has; the next second to look, or 0."""
-        if self.state is not State.LIVE or not self.expires_s:
-            return 0
+    def next_expiry(self) -> int:
+        """The second to look at the token again: a minute before its end, then at it."""
+        return self.expires_s if self.expiry_told else self.expires_s - EXPIRING_AHEAD_S
+
+    def check_expiry(self, now: int) -> None:
+        """Warn a minute before the token ends, close when it has."""
+        if self.state is not State.LIVE:
+            return
         if now >= self.expires_s:
             self.end(CloseCode.TOKEN_EXPIRED, "the access token has expired")
-            return 0
-        if now >= self.expires_s - EXPIRING_AHEAD_S and not self.expiry_told:
+        elif now >= self.expires_s - EXPIRING_AHEAD_S and not self.expiry_told:
             self.expiry_told = True
             self.send(SessionExpiring(expires_at=rfc3339(self.expires_ms)))
-        return self.expires_s if self.expiry_told else self.expires_s - EXPIRING_AHEAD_S

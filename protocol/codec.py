@@ -48,10 +48,12 @@ class BadCommand(Invalid):
         self.ref = ref
 
 
-def decode_command(data: bytes | bytearray, codec: Codec) -> AnyCommand:
-    """The command in *data*. Raises: BadCommand."""
+def decode_command(data: bytes | str, codec: Codec) -> AnyCommand:
+    """The command in *data*; text is always JSON. Raises: BadCommand."""
     try:
-        return _json_commands.decode(data) if codec is Codec.JSON else _msgpack_commands.decode(data)
+        if isinstance(data, str) or codec is Codec.JSON:
+            return _json_commands.decode(data)
+        return _msgpack_commands.decode(data)
     except _DECODE_ERRORS as error:
         raise BadCommand(_reason(error), _find_ref(data, codec)) from None
 
@@ -62,9 +64,11 @@ def _reason(error: Exception) -> str:
     return f"Not a command: {error}." if str(error) else "Not a command."
 
 
-def _find_ref(data: bytes | bytearray, codec: Codec) -> int | str | None:
+def _find_ref(data: bytes | str, codec: Codec) -> int | str | None:
     try:
-        return _json_envelope.decode(data).ref if codec is Codec.JSON else _msgpack_envelope.decode(data).ref
+        if isinstance(data, str) or codec is Codec.JSON:
+            return _json_envelope.decode(data).ref
+        return _msgpack_envelope.decode(data).ref
     except _DECODE_ERRORS:
         return None
 

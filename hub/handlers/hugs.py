@@ -1,0 +1,131 @@
+"""Sending hugs and marking them seen. The rules are the domain's, the order of things is this module's:
+
+may she? → commit → `ok` to the sender → ring to the recipient → `hug.sent` to the sender's other devices.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import msgspec
+from domain.privacy import check_may_hug
+
+from domain.errors import Invalid, Refusal
+from domain.hugs import KINDS, check_kind, check_message, check_style
+from domain.times import rfc3339
+from hub.handlers.ports import Actor, Delivery
+from hub.relations import Relations
+from protocol.codec import encode_body
+from protocol.commands import HugSeen, HugSend
+from protocol.events import HugDelivered, HugReceived, HugSent, Ok, UserRef
+from protocol.events import HugSeen as HugSeenEvent
+from storage.hug_commits import Answer, HugCommits, NewHug
+from storage.receipts import Receipt, Receipts
+
+Finish = Callable[[Ok | Refusal], None]
+
+
+class HugHandlers:
+    """`hug.send` and `hug.seen`, for sockets and REST alike."""
+
+    def __init__(
+        self,
+        relations: Relations,
+        commits: HugCommits,
+        receipts: Receipts,
+        delivery: Delivery,
+        clock: Callable[[], int],
+        more_kinds: Sequence[str] = (),
+    ) -> None:
+        self._relations = relations
+        self._commits = commits
+        self._receipts = receipts
+        self._delivery = delivery
+        self._clock = clock
+        self._kinds = KINDS | frozenset(more_kinds)
+
+    async def send(self, actor: Actor, command: HugSend) -> Ok:
+        """Store the hug and answer when it is on disk. Raises: Refusal."""
+        hug = self._build(actor, command)
+        # Without a session here the doorbell does not tell this node of changes: nothing is recalled.
+        check_may_hug(await self._relations.load(actor.user, hug.recipient))
+        done: asyncio.Future[Ok] = asyncio.get_running_loop().create_future()
+
+        def finish(answer: Ok | Refusal) -> None:
+            if done.done():
+                return
+            if isinstance(answer, Refusal):
+                done.set_exception(answer)
+            else:
+                done.set_result(answer)
+
+        self._append(actor, command, hug, finish)
+        return await done
+
+    def send_now(self, actor: Actor, command: HugSend, finish: Finish) -> bool:
+        """The hot way: without a task, if what the two are to each other is known. False: use `send`. Raises: Refusal."""
+        relation = self._relations.recall(actor.user, command.to.lower())
+        if relation is None:
+            return False
+        hug = self._build(actor, command)
+        check_may_hug(relation)
+        self._append(actor, command, hug, finish)
+        return True
+
+    def _build(self, actor: Actor, command: HugSend) -> NewHug:
+        check_kind(command.kind, self._kinds)
+        if command.message is not None:
+            check_message(command.message)
+        style: str | None = None
+        if command.style is not None:
+            style = _encode_style(command)
+        recipient = command.to.lower()
+        if recipient == actor.user:
+            raise Invalid("A hug goes to somebody else.")
+        now_ms = self._clock()
+        event = HugReceived(
+            at=rfc3339(now_ms),
+            id=command.id.lower(),
+            from_=UserRef(actor.user, actor.name),
+            kind=command.kind,
+            message=command.message,
+            style=command.style,
+        )
+        return NewHug(event.id, actor.user, recipient, command.kind, command.message, style, encode_body(event), now_ms)
+
+    def _append(self, actor: Actor, command: HugSend, hug: NewHug, finish: Finish) -> None:
+        def settle(_hug: NewHug, answer: Answer) -> None:
+            if isinstance(answer, Refusal):
+                finish(answer)
+                return
+            at = rfc3339(answer)
+            finish(Ok(id=hug.id, state="accepted", at=at))
+            sent = HugSent(at=at, id=hug.id, to=hug.recipient, kind=hug.kind, message=hug.message, style=command.style)
+            self._delivery.tell([actor.user], sent, skip=actor.session)
+
+        self._commits.append(hug, settle)
+
+    async def seen(self, actor: Actor, command: HugSeen) -> Ok:
+        """Mark hugs as read, and tell their senders. Ids that are not theirs are ignored. Raises: Unavailable."""
+        now_ms = self._clock()
+        ids = [hug.lower() for hug in command.ids]
+        at = rfc3339(now_ms)
+        for receipt in await self._receipts.mark_seen(actor.user, ids, now_ms):
+            self._delivery.tell([receipt.sender], HugSeenEvent(id=receipt.hug, at=at))
+        return Ok(at=at)
+
+
+def tell_delivered(delivery: Delivery, receipts: Sequence[Receipt], now_ms: int) -> None:
+    """Tell senders that a device of the recipient has their hug."""
+    at = rfc3339(now_ms)
+    for receipt in receipts:
+        delivery.tell([receipt.sender], HugDelivered(id=receipt.hug, at=at))
+
+
+def _encode_style(command: HugSend) -> str:
+    assert command.style is not None  # noqa: S101  the caller looked
+    try:
+        style = msgspec.json.encode(command.style)
+    except (TypeError, ValueError, UnicodeEncodeError, RecursionError):
+        raise Invalid("A style holds only what JSON can say.") from None
+    check_style(command.style, len(style))
+    return style.decode()
