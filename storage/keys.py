@@ -34,3 +34,8 @@ def swept(node: str) -> str:
 def node_channel(node: str) -> str:
     """Channel: everything addressed to users on this node."""
     return f"hugmood:node:{{{node}}}"
+
+
+def job_queue(name: str) -> str:
+    """Sorted set: ids of waiting and running jobs of one kind of work, by the ms they are due. ARQ's own keys stand beside it."""
+    return f"hugmood:jobs:{name}"

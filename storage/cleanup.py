@@ -1,0 +1,54 @@
+"""Deletes what has outlived its use, in batches that hold no lock for long.
+
+Invariant: a refresh token is kept until a day after it has expired, also when it was rotated or
+revoked: until then its use must be recognised as reuse, not taken for a token that never was.
+"""
+
+from datetime import datetime, timedelta
+
+from storage.postgres import Database
+
+BATCH_ROWS = 1_000
+TOKENS_KEPT_FOR = timedelta(days=1)
+DEAD_JOBS_KEPT_FOR = timedelta(days=90)
+
+_TOKENS = """
+delete from refresh_tokens where token_hash in (
+    select token_hash from refresh_tokens where expires_at < $1 order by expires_at limit $2 for update skip locked
+)
+"""
+
+# A family is made together with its first token; the age keeps clear of one whose token is about to come.
+_FAMILIES = """
+delete from token_families where id in (
+    select f.id from token_families f
+    where f.created_at < $1 and not exists (select 1 from refresh_tokens t where t.family_id = f.id)
+    limit $2 for update skip locked
+)
+"""
+
+_DEAD_JOBS = """
+delete from dead_jobs where id in (
+    select id from dead_jobs where failed_at < $1 order by failed_at limit $2 for update skip locked
+)
+"""
+
+
+async def delete_expired_tokens(database: Database, now: datetime) -> tuple[int, int]:
+    """How many tokens, and families left without any, were deleted. Raises: Unavailable, with part of it done."""
+    limit = now - TOKENS_KEPT_FOR
+    return await _delete(database, _TOKENS, limit), await _delete(database, _FAMILIES, limit)
+
+
+async def delete_old_dead_jobs(database: Database, now: datetime) -> int:
+    """How many dead jobs nobody wanted for `DEAD_JOBS_KEPT_FOR` were deleted. Raises: Unavailable."""
+    return await _delete(database, _DEAD_JOBS, now - DEAD_JOBS_KEPT_FOR)
+
+
+async def _delete(database: Database, sql: str, limit: datetime) -> int:
+    total, deleted = 0, BATCH_ROWS
+    while deleted == BATCH_ROWS:
+        tag = await database.execute(sql, limit, BATCH_ROWS)
+        deleted = int(tag.removeprefix("DELETE "))
+        total += deleted
+    return total

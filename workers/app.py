@@ -1,0 +1,89 @@
+"""The composition root of a worker process: everything concrete is named and wired here."""
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
+from functools import partial
+
+from protocol.nodes import Sight
+from storage import dead_jobs
+from storage.directory import Directory
+from storage.doorbell import Doorbell
+from storage.jobs import Queue, open_pool
+from storage.migrate import check
+from storage.postgres import Database
+from storage.presence import Presence
+from storage.redis import RedisLink
+from workers.care import Care
+from workers.counts import JobCounts
+from workers.health import Health, OperatorsServer, listen
+from workers.retry import Job
+from workers.runner import Runner
+from workers.settings import WorkerSettings
+
+log = logging.getLogger("hugmood.workers")
+
+
+async def serve(settings: WorkerSettings) -> None:
+    """Run the jobs of `settings.queues` until SIGTERM or SIGINT; returns when running jobs have ended.
+
+    Redis may come and go meanwhile. Raises: Unavailable if PostgreSQL is away at the start, SchemaMismatch,
+    OSError if the metrics port cannot be opened.
+    """
+    logging.getLogger("arq").setLevel(logging.WARNING)  # it tells every job with its arguments
+    counts = JobCounts()
+    async with AsyncExitStack() as stack:
+        port = stack.enter_context(listen(settings.metrics_host, settings.metrics_port))
+        database = await stack.enter_async_context(
+            Database(settings.database_url, max_size=settings.database_connections)
+        )
+        await check(database)
+        redis = await stack.enter_async_context(open_pool(settings.jobs_redis_url or settings.redis_url))
+        link = RedisLink(settings.redis_url)
+        await stack.enter_async_context(link)
+        care = _care(settings, database, link)
+        jobs: dict[Queue, Sequence[Job]] = {Queue.CARE: care.jobs()}
+        bury = partial(dead_jobs.save, database)
+        runners = [Runner(queue, jobs[queue], redis, bury, counts) for queue in settings.queues]
+        operators = OperatorsServer(Health(database, redis, settings.queues, counts).app())
+        stopping = stack.enter_context(_stop_signals())
+        async with asyncio.TaskGroup() as group:
+            serving = group.create_task(operators.serve(sockets=[port]), name="operators")
+            running = [group.create_task(runner.run(settings.stop_wait_s), name=runner.queue) for runner in runners]
+            log.info("worker started", extra={"queues": [str(queue) for queue in settings.queues]})
+            await stopping.wait()
+            for runner in runners:
+                runner.stop()
+            await asyncio.gather(*running)
+            operators.should_exit = True
+            await serving
+    log.info("worker stopped")
+
+
+def _care(settings: WorkerSettings, database: Database, link: RedisLink) -> Care:
+    """A worker is no node: it takes part in the directory and the doorbell, but nobody is connected to it."""
+    name = f"worker-{os.urandom(8).hex()}"
+    directory = Directory(link, name)
+    presence = Presence(link, database, directory, Doorbell(link, name), _show_nobody)
+    return Care(settings.database_url, database, directory, presence)
+
+
+def _show_nobody(_sight: Sight) -> None:
+    return None
+
+
+@contextmanager
+def _stop_signals() -> Iterator[asyncio.Event]:
+    """Set by SIGTERM or SIGINT."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, stopping.set)
+    try:
+        yield stopping
+    finally:
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(signum)

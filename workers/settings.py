@@ -1,0 +1,20 @@
+"""Everything a worker process can be told. Read from the environment by deploy/settings.py, nowhere else."""
+
+from msgspec import Struct
+
+from storage.jobs import Queue
+
+SERVED = (Queue.CARE,)  # what this version has jobs for; moods, push and mail come
+
+
+class WorkerSettings(Struct, frozen=True, kw_only=True):
+    """One worker process. URLs are those of asyncpg and redis."""
+
+    database_url: str
+    redis_url: str
+    jobs_redis_url: str | None = None  # a Redis of its own for the queues; else `redis_url`
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = 9200
+    queues: tuple[Queue, ...] = SERVED
+    database_connections: int = 5
+    stop_wait_s: float = 25.0  # how long running jobs may go on after SIGTERM
