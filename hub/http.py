@@ -46,6 +46,9 @@ class HttpConnection(HttpToolsProtocol):
         self._has_had_head = False
         self._rest = b""  # what came behind the head of an upgrade
 
+    def _should_upgrade_to_ws(self) -> bool:
+        return True  # ours, whatever WebSocket library uvicorn finds
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio: somebody has connected."""
         super().connection_made(transport)  # type: ignore[arg-type]  # uvicorn narrows it too

@@ -8,6 +8,7 @@ node rings itself; the link is then thrown away and made anew.
 import asyncio
 import logging
 import os
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -100,6 +101,7 @@ class Listener:
         self._awaited: str | None = None
         self._heard = asyncio.Event()
         self._probing: asyncio.Task[None] | None = None
+        self.on_probe: Callable[[float], None] = lambda _seconds: None  # told how long each probe was under way
         self.subscriber = RedisSubscriber(url, self._receive)
         self.subscriber.subscribe(self._channel)
 
@@ -139,9 +141,11 @@ class Listener:
                 continue
             self._heard.clear()
             self._awaited = os.urandom(8).hex()
+            sent = time.perf_counter()
             self._redis.post("PUBLISH", self._channel, encode_mail(NodeMail(probe=self._awaited)))
             try:
                 async with asyncio.timeout(PROBE_WAIT_S):
                     await self._heard.wait()
+                self.on_probe(time.perf_counter() - sent)
             except TimeoutError:
                 self.subscriber.drop("its own probe did not come back")

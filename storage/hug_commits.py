@@ -151,7 +151,7 @@ class HugCommits:
                 answers[hug.id] = (hug, error)
             except Exception:
                 log.exception("a hug could not be stored", extra={"hug": hug.id})
-                answers[hug.id] = (hug, Unavailable())
+                answers[hug.id] = (hug, Refusal("Something went wrong here; it is logged."))
         return answers
 
     async def _commit(self, hugs: Sequence[NewHug]) -> dict[str, tuple[NewHug, Answer]]:

@@ -1,0 +1,26 @@
+"""Everything a hub process can be told. Read from the environment by deploy/settings.py, nowhere else."""
+
+from msgspec import Struct
+
+SECRET_MIN_BYTES = 32
+
+
+class HubSettings(Struct, frozen=True, kw_only=True):
+    """One hub. Addresses are `host:port` parts, URLs are those of asyncpg and redis."""
+
+    database_url: str
+    redis_url: str
+    secret: bytes  # signs access tokens; the same on every node
+    host: str = "127.0.0.1"
+    port: int = 8080
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = 9100
+    allowed_origins: tuple[str, ...] = ()  # empty: the hub's own host
+    trusted_proxies: tuple[str, ...] = ()  # addresses or networks whose X-Forwarded-For is believed
+    limits_on: bool = True  # HUGMOOD_LIMITS=off switches off what counts and rates; sizes and timeouts always hold
+    hug_kinds: tuple[str, ...] = ()  # further kinds beside those of domain/hugs.py
+    max_connections: int = 0  # of this node; 0: as many as it may have open files
+    max_connections_per_address: int = 1_000
+    max_connections_per_user: int = 20
+    database_connections: int = 10
+    drain_s: float = 25.0
