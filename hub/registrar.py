@@ -63,6 +63,10 @@ class Registrar:
             self._changed.add(user)
             self._wake.set()
 
+    def is_unwritten(self, user: str) -> bool:
+        """Is the directory not up to date about *user*?"""
+        return user in self._changed
+
     async def enter(self, users: Sequence[str]) -> None:
         """Put users of this node into the directory. Raises: Unavailable."""
         await self._directory.enter({user: rank for user in users if (rank := self._node.rank_of(user))})
