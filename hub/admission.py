@@ -6,10 +6,11 @@ that drains takes no new ones.
 
 import asyncio
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 
 from msgspec import Struct
+from websockets.exceptions import NegotiationError
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 from websockets.typing import Origin, Subprotocol
@@ -97,7 +98,9 @@ class Admission:
         address = self._address(transport, request)
         if self._limits.per_address and self._by_address.get(address, 0) >= self._limits.per_address:
             raise Refused(503, "Too many connections from this address.", RETRY_AFTER_S)
-        server = ServerProtocol(origins=self._origins(request), extensions=None, subprotocols=_SUBPROTOCOLS)
+        server = ServerProtocol(
+            origins=self._origins(request), subprotocols=_SUBPROTOCOLS, select_subprotocol=_choose_subprotocol
+        )
         response = server.accept(request)
         if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
             names = ("Allow", "Upgrade", "Sec-WebSocket-Version")
@@ -153,6 +156,16 @@ class Admission:
         except ValueError:
             return False
         return any(parsed in network for network in self._trusted)
+
+
+def _choose_subprotocol(_server: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    """JSON when nothing is offered; otherwise the client's first choice that we speak."""
+    for subprotocol in offered:
+        if subprotocol in _SUBPROTOCOLS:
+            return subprotocol
+    if offered:
+        raise NegotiationError(f"this server speaks {' and '.join(_SUBPROTOCOLS)}")
+    return None
 
 
 def _bearer(request: Request) -> str | None:

@@ -1,18 +1,17 @@
 """The composition root of a hub: the only place where its concrete classes are named and wired."""
 
-import asyncio
 import gc
 import logging
 import resource
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from starlette.applications import Starlette
-from starlette.routing import Mount, Route
 
+from domain.errors import Unavailable
 from domain.ids import uuid7
 from hub.admission import Admission, AdmissionLimits
 from hub.connection import ConnectionCounts
@@ -68,7 +67,9 @@ async def serve(settings: HubSettings) -> None:
     async with AsyncExitStack() as stack:
         stack.callback(public.close)
         stack.callback(operators.close)
-        database = await stack.enter_async_context(Database(settings.database_url, max_size=settings.database_connections))
+        database = await stack.enter_async_context(
+            Database(settings.database_url, max_size=settings.database_connections)
+        )
         await check(database)
         epoch = await load_epoch(database)
 
@@ -79,15 +80,20 @@ async def serve(settings: HubSettings) -> None:
         doorbell = Doorbell(redis, node.id)
         directory = Directory(redis, node.id)
         presence = Presence(redis, database, directory, doorbell, node.show)
-        listener = Listener(settings.redis_url, redis, node.id, lambda mail: delivery.receive(mail))
+        listener = Listener(settings.redis_url, redis, node.id)
         relations = Relations(database, sweep, lambda: listener.is_hearing)
         delivery = Delivery(node, directory, doorbell, relations, presence, tasks, clock)
         registrar = Registrar(node, directory, presence, database, clock)
 
-        batch_sizes, batch_seconds, ring_seconds = Histogram(BATCH_BOUNDS), Histogram(SECONDS_BOUNDS), Histogram(SECONDS_BOUNDS)
+        batch_sizes, batch_seconds, ring_seconds = (
+            Histogram(BATCH_BOUNDS),
+            Histogram(SECONDS_BOUNDS),
+            Histogram(SECONDS_BOUNDS),
+        )
         receipts = await stack.enter_async_context(Receipts(database, clock, partial(tell_delivered, delivery)))
         commits = await stack.enter_async_context(HugCommits(database, delivery.ring))
         commits.on_batch += [lambda size, _: batch_sizes.add(size), lambda _, seconds: batch_seconds.add(seconds)]
+        listener.on_mail = delivery.receive
         listener.on_probe = ring_seconds.add
 
         verifier = TokenVerifier(settings.secret)
@@ -124,15 +130,58 @@ async def serve(settings: HubSettings) -> None:
                 ring_seconds=ring_seconds,
             )
         )
-        await directory_renewed(directory)
+        with suppress(Unavailable):
+            await directory.renew()
         for work in (
-            sweep.run(),
-            openings.run(),
-            registrar.run_lease(),
-            registrar.run_presence(),
-            registrar.run_sweep(),
-            registrar.run_recovery(),
-            registrar.run_comparison(),
-            *(reader.run() for _ in range(READERS)),
+            sweep.run,
+            openings.run,
+            registrar.run_lease,
+            registrar.run_presence,
+            registrar.run_sweep,
+            registrar.run_recovery,
+            registrar.run_comparison,
+            *([reader.run] * READERS),
         ):
-            tasks.start(work, work.__qualname__)
+            tasks.keep(work, work.__qualname__)
+
+        server = HubServer(
+            Starlette(routes=health.routes()),
+            admission,
+            sweep,
+            commits,
+            registrar,
+            drain_s=settings.drain_s,
+            trusted_proxies=settings.trusted_proxies,
+            on_started=lambda: _started(settings, node.id),
+        )
+        metrics = OperatorsServer(operators_app(health, registry))
+        tasks.start(metrics.serve(sockets=[operators]), "operators")
+        await server.serve(sockets=[public])
+        metrics.should_exit = True
+
+
+def _admission_limits(settings: HubSettings) -> AdmissionLimits:
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = max(files - FILES_KEPT_FREE, files // 2)
+    return AdmissionLimits(
+        connections=min(settings.max_connections or most, most),
+        per_address=settings.max_connections_per_address if settings.limits_on else 0,
+        allowed_origins=settings.allowed_origins,
+        trusted_proxies=settings.trusted_proxies,
+    )
+
+
+def _registry(sources: Sources) -> CollectorRegistry:
+    registry = CollectorRegistry()
+    registry.register(HubCollector(sources))
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    return registry
+
+
+def _started(settings: HubSettings, node: str) -> None:
+    # What exists now lives as long as the process: the collector need not look at it again.
+    gc.collect()
+    gc.freeze()
+    log.info("hub started", extra={"node": node, "host": settings.host, "port": settings.port})

@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+
+RESTART_S = 1.0
 
 log = logging.getLogger("hugmood.tasks")
 
@@ -30,6 +32,19 @@ class Tasks:
         task = asyncio.create_task(work, name=name)
         self._running.add(task)
         task.add_done_callback(self._ended)
+
+    def keep(self, loop: Callable[[], Coroutine[object, object, None]], name: str) -> None:
+        """Run *loop*, which is meant never to end; should it fail, run it again."""
+        self.start(self._again(loop, name), name)
+
+    async def _again(self, loop: Callable[[], Coroutine[object, object, None]], name: str) -> None:
+        while True:
+            try:
+                await loop()
+            except Exception:
+                self.failed += 1
+                log.exception("a loop failed and is started again", extra={"task": name})
+            await asyncio.sleep(RESTART_S)
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         self._running.discard(task)

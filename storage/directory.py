@@ -8,6 +8,7 @@ that finds its own lease gone knows that Redis was emptied and registers everybo
 import asyncio
 from collections.abc import Mapping, Sequence
 
+from domain.presence import OFFLINE_GRACE_MS
 from storage import keys
 from storage.redis import RedisLink
 
@@ -45,15 +46,19 @@ class Directory:
             await self._redis.pipeline(
                 [
                     ("SADD", keys.on(self._node), *chunk),
-                    *(("HSET", keys.where(user), self._node, ranks[user]) for user in chunk),
+                    *(("HSET", keys.where(user), self._node, int(ranks[user])) for user in chunk),
                 ]
             )
 
     async def leave(self, users: Sequence[str]) -> None:
-        """The last connection of these users on this node has closed. Raises: Unavailable."""
+        """The last connection of these users on this node has closed; their grace begins. Raises: Unavailable."""
         if users:
             await self._redis.pipeline(
-                [("SREM", keys.on(self._node), *users), *(("HDEL", keys.where(user), self._node) for user in users)]
+                [
+                    ("SREM", keys.on(self._node), *users),
+                    *(("SET", keys.gone(user), "1", "PX", OFFLINE_GRACE_MS) for user in users),
+                    *(("HDEL", keys.where(user), self._node) for user in users),
+                ]
             )
 
     async def nodes_of(self, users: Sequence[str]) -> dict[str, list[str]]:

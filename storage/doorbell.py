@@ -94,13 +94,13 @@ class Doorbell:
 class Listener:
     """Hears what other nodes publish for this one, and makes sure that it can still hear."""
 
-    def __init__(self, url: str, redis: RedisLink, node: str, on_mail: Callable[[NodeMail], None]) -> None:
+    def __init__(self, url: str, redis: RedisLink, node: str) -> None:
         self._redis = redis
         self._channel = keys.node_channel(node)
-        self._on_mail = on_mail
         self._awaited: str | None = None
         self._heard = asyncio.Event()
         self._probing: asyncio.Task[None] | None = None
+        self.on_mail: Callable[[NodeMail], None] = lambda _mail: None
         self.on_probe: Callable[[float], None] = lambda _seconds: None  # told how long each probe was under way
         self.subscriber = RedisSubscriber(url, self._receive)
         self.subscriber.subscribe(self._channel)
@@ -132,7 +132,7 @@ class Listener:
             if mail.probe == self._awaited:
                 self._heard.set()
             return
-        self._on_mail(mail)
+        self.on_mail(mail)
 
     async def _probe(self) -> None:
         while True:

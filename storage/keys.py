@@ -16,6 +16,11 @@ def told(user: str) -> str:
     return f"hugmood:told:{{{user}}}"
 
 
+def gone(user: str) -> str:
+    """String that expires with the grace in which a user without connections may come back unnoticed."""
+    return f"hugmood:gone:{{{user}}}"
+
+
 def lease(node: str) -> str:
     """String with an expiry: the node's proof of life."""
     return f"hugmood:lease:{{{node}}}"

@@ -23,6 +23,8 @@ from storage.redis import RedisLink
 _TELL = """
 local rank = 0
 for _, value in ipairs(redis.call('HVALS', KEYS[1])) do rank = math.max(rank, tonumber(value)) end
+local grace = 0
+if rank == 0 then grace = redis.call('PTTL', KEYS[3]) end
 if rank == tonumber(ARGV[3]) then rank = 0 end
 local told, at = 0, 0
 local old = redis.call('GET', KEYS[2])
@@ -31,6 +33,7 @@ if old then
     told, at = tonumber(string.sub(old, 1, colon - 1)), tonumber(string.sub(old, colon + 1))
 end
 if rank == told then return {0, rank} end
+if grace > 0 then return {grace, rank} end
 local now, gap = tonumber(ARGV[1]), tonumber(ARGV[2])
 if at + gap > now then return {math.min(at + gap - now, gap), rank} end
 if rank == 0 then
@@ -91,7 +94,17 @@ class Presence:
         """
         replies = await self._redis.pipeline(
             [
-                ("EVAL", _TELL, 2, keys.where(user), keys.told(user), now_ms, CHANGE_GAP_MS, int(Rank.INVISIBLE))
+                (
+                    "EVAL",
+                    _TELL,
+                    3,
+                    keys.where(user),
+                    keys.told(user),
+                    keys.gone(user),
+                    now_ms,
+                    CHANGE_GAP_MS,
+                    int(Rank.INVISIBLE),
+                )
                 for user in users
             ]
         )

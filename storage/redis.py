@@ -13,7 +13,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any, Self, cast
 from urllib.parse import unquote, urlsplit
 
 import hiredis
@@ -83,7 +83,7 @@ class _Link:
     def is_connected(self) -> bool:
         return self._wire is not None
 
-    async def __aenter__(self) -> "_Link":
+    async def __aenter__(self) -> Self:
         self._keeper = asyncio.create_task(self._keep(), name=f"redis-{self._name}")
         await self._first_try.wait()
         return self
@@ -130,7 +130,7 @@ class _Link:
             await loop.create_connection(lambda: wire, address.hostname or "127.0.0.1", address.port or 6379, ssl=tls)
         try:
             for command in self._greeting():
-                _write(wire, [command])
+                _write(wire, _pack([command]))
                 _check(await replies.get())
         except BaseException:
             wire.abort()
@@ -210,7 +210,7 @@ class RedisLink(_Link):
     def __init__(self, url: str, name: str = "commands") -> None:
         super().__init__(url, name)
         self._waiters: deque[_Waiter | None] = deque()
-        self._outgoing: list[tuple[Argument, ...]] = []
+        self._outgoing: list[bytes] = []
 
     def call(self, *command: Argument) -> "asyncio.Future[Any]":
         """One command; the future is its reply. Raises (through the future): Unavailable."""
@@ -241,14 +241,15 @@ class RedisLink(_Link):
             self._waiters.append(None)
 
     def _send(self, commands: Sequence[tuple[Argument, ...]]) -> None:
+        packed = _pack(commands)
         if not self._outgoing:
             asyncio.get_running_loop().call_soon(self._flush)
-        self._outgoing.extend(commands)
+        self._outgoing.append(packed)
 
     def _flush(self) -> None:
         outgoing, self._outgoing = self._outgoing, []
         if self._wire is not None:
-            _write(self._wire, outgoing)
+            _write(self._wire, b"".join(outgoing))
 
     def _replied(self, reply: Any) -> None:
         waiter = self._waiters[0]
@@ -283,17 +284,17 @@ class RedisSubscriber(_Link):
         """Hear *channel* from now on, also after every reconnect."""
         self._channels.add(channel)
         if self._wire is not None:
-            _write(self._wire, [("SUBSCRIBE", channel)])
+            _write(self._wire, _pack([("SUBSCRIBE", channel)]))
 
     def unsubscribe(self, channel: str) -> None:
         """Hear *channel* no more."""
         self._channels.discard(channel)
         if self._wire is not None:
-            _write(self._wire, [("UNSUBSCRIBE", channel)])
+            _write(self._wire, _pack([("UNSUBSCRIBE", channel)]))
 
     def _connected(self, wire: _Wire) -> None:
         if self._channels:
-            _write(wire, [("SUBSCRIBE", *sorted(self._channels))])
+            _write(wire, _pack([("SUBSCRIBE", *sorted(self._channels))]))
         super()._connected(wire)
 
     def _replied(self, reply: Any) -> None:
@@ -312,10 +313,13 @@ def _check(reply: Any) -> None:
         raise reply
 
 
-def _write(wire: _Wire, commands: Iterable[tuple[Argument, ...]]) -> None:
+def _pack(commands: Iterable[tuple[Argument, ...]]) -> bytes:
+    return b"".join([hiredis.pack_command(command) for command in commands])  # type: ignore[arg-type]  # its stub forgets longer tuples
+
+
+def _write(wire: _Wire, data: bytes) -> None:
     if wire.transport is not None and not wire.transport.is_closing():
-        packed = [hiredis.pack_command(command) for command in commands]  # type: ignore[arg-type]  # its stub forgets longer tuples
-        wire.transport.write(b"".join(packed))
+        wire.transport.write(data)
 
 
 def _refusal(reply: _Reply) -> Exception:
