@@ -1,0 +1,286 @@
+"""PostgreSQL and Valkey as our own children, for a machine on which nothing is installed.
+
+Invariant: what PostgreSQL acknowledged is on disk (Valkey: within a second, and it may lose all by design); both listen
+on loopback only, behind a password, and die when we do.
+
+Both are used in the same way: `launch` on the main thread, `wait_ready`, later `stop`. They block; an event loop calls
+the last two through `asyncio.to_thread`.
+"""
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import quote
+
+from deploy.binaries import Program, find_postgres, find_valkey, within_reach
+from deploy.children import CannotStart, Child, spawn
+from deploy.cluster import DATABASE, USER, make_cluster
+from deploy.folder import DataFolder
+from deploy.ports import LOOPBACK, free_port
+
+READY_WITHIN_S = 60.0  # recovery from a large write-ahead log takes its time
+READY_POLL_S = 0.005
+PING_WITHIN_S = 1.0
+PREDECESSOR_WITHIN_S = 10.0
+STOP_WITHIN_S = 30.0
+VALKEY_COPY_AVOIDANCE = (9, 0)  # the first version that can stall on large replies, and can be told not to
+
+POSTGRES_SETTINGS = {
+    "listen_addresses": LOOPBACK,
+    "unix_socket_directories": "",
+    "max_connections": "200",
+    "shared_buffers": "256MB",
+    "wal_buffers": "16MB",
+    "min_wal_size": "160MB",
+    "max_wal_size": "1GB",
+    "checkpoint_timeout": "10min",
+    "random_page_cost": "1.1",
+    "work_mem": "8MB",
+    "maintenance_work_mem": "128MB",
+    "jit": "off",
+    "fsync": "on",
+    "full_page_writes": "on",
+    "synchronous_commit": "on",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_checkpoints": "off",
+    "log_error_verbosity": "terse",  # the details quote what people wrote
+    "cluster_name": "hugmood",
+}
+POSTGRES_UNSAFE = {"fsync": "off", "full_page_writes": "off"}
+
+VALKEY_SETTINGS = {
+    "bind": LOOPBACK,
+    "appendonly": "yes",
+    "appendfsync": "everysec",
+    "save": '""',
+    "maxmemory-policy": "noeviction",
+    "tcp-keepalive": "60",
+    "client-output-buffer-limit": "pubsub 64mb 16mb 10",
+    "daemonize": "no",
+}
+
+
+class EmbeddedServer(Protocol):
+    """What `hugmood up` knows of either of them."""
+
+    @property
+    def url(self) -> str:
+        """For clients on this machine; the same over restarts as long as its port stays free."""
+        ...
+
+    @property
+    def child(self) -> Child:
+        """The running process. Raises: RuntimeError before `launch` and after `stop`."""
+        ...
+
+    def launch(self) -> None:
+        """Start it, on the main thread; the first time it makes its data first. Raises: CannotStart."""
+        ...
+
+    def wait_ready(self, within_s: float = READY_WITHIN_S) -> None:
+        """Block until it answers. Raises: CannotStart, with the last line of its log."""
+        ...
+
+    def stop(self, within_s: float = STOP_WITHIN_S) -> None:
+        """Block until it is gone, with everything written out."""
+        ...
+
+
+class EmbeddedPostgres:
+    """One PostgreSQL cluster below a data folder. Without *is_durable*, for tests, it never waits for the disk."""
+
+    name = "PostgreSQL"
+
+    def __init__(self, folder: DataFolder, *, is_durable: bool = True) -> None:
+        self._folder = folder
+        self._is_durable = is_durable
+        self._child: Child | None = None
+        self.cluster = folder.home / "postgres"
+
+    @property
+    def url(self) -> str:
+        state = self._folder.state
+        return f"postgresql://{USER}:{quote(state.postgres_password)}@{LOOPBACK}:{state.postgres_port}/{DATABASE}"
+
+    @property
+    def child(self) -> Child:
+        return _running(self._child)
+
+    @property
+    def pid(self) -> int:
+        return self.child.pid
+
+    def launch(self) -> None:
+        program = self._program()
+        path = within_reach(program, self._folder.account, self._folder.home / "servers")
+        if not self.cluster.exists():
+            make_cluster(self._folder, program, path, self.cluster, is_durable=self._is_durable)
+        self._remove_stale_pid()
+        state = self._folder.state
+        state.postgres_port = free_port(state.postgres_port)
+        self._folder.save_state()
+        settings = POSTGRES_SETTINGS | ({} if self._is_durable else POSTGRES_UNSAFE)
+        settings["port"] = str(state.postgres_port)
+        argv: list[str | Path] = [path, "-D", self.cluster, *(f"--{name}={value}" for name, value in settings.items())]
+        # SIGQUIT: the postmaster takes its own children with it at once, and recovers from its log next time.
+        self._child = _spawn(self._folder, argv, "postgres", signal.SIGQUIT)
+
+    def wait_ready(self, within_s: float = READY_WITHIN_S) -> None:
+        _wait_until(self._is_ready, self._folder, self.child, within_s)
+
+    def stop(self, within_s: float = STOP_WITHIN_S) -> None:
+        if self._child:
+            self._child.stop((signal.SIGINT, within_s), (signal.SIGQUIT, 6.0))
+            self._child = None
+
+    def _program(self) -> Program:
+        made_by = self.cluster / "PG_VERSION"
+        return find_postgres(int(made_by.read_text(encoding="ascii")) if made_by.exists() else None)
+
+    def _is_ready(self) -> bool:
+        """As pg_ctl sees it: the postmaster keeps its state in the eighth line of its pid file."""
+        lines = self._pid_lines()
+        return len(lines) >= 8 and lines[0] == str(self.pid) and lines[7].strip() == "ready"
+
+    def _pid_lines(self) -> list[str]:
+        try:
+            return (self.cluster / "postmaster.pid").read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            return []
+
+    def _remove_stale_pid(self) -> None:
+        """After a kill -9 the file names a process that is gone, or a stranger by now: then PostgreSQL would refuse.
+
+        Raises: CannotStart if it names a PostgreSQL on this cluster that does not go away.
+        """
+        deadline = time.monotonic() + PREDECESSOR_WITHIN_S
+        while lines := self._pid_lines():
+            if not lines[0].isdecimal() or not self._is_postmaster(int(lines[0])):
+                (self.cluster / "postmaster.pid").unlink(missing_ok=True)
+                return
+            if time.monotonic() > deadline:
+                raise CannotStart(f"Another PostgreSQL (process {lines[0]}) runs on {self.cluster}.")
+            time.sleep(READY_POLL_S)
+
+    def _is_postmaster(self, pid: int) -> bool:
+        process = Path("/proc") / str(pid)
+        try:
+            return (process / "comm").read_text() == "postgres\n" and (
+                process / "cwd"
+            ).readlink() == self.cluster.resolve()
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+        except PermissionError:  # somebody else's, and it does call itself postgres
+            return True
+
+
+class EmbeddedValkey:
+    """One Valkey (or Redis) below a data folder."""
+
+    name = "Valkey"
+
+    def __init__(self, folder: DataFolder) -> None:
+        self._folder = folder
+        self._child: Child | None = None
+
+    @property
+    def url(self) -> str:
+        state = self._folder.state
+        return f"redis://:{quote(state.valkey_password)}@{LOOPBACK}:{state.valkey_port}/0"
+
+    @property
+    def child(self) -> Child:
+        return _running(self._child)
+
+    @property
+    def pid(self) -> int:
+        return self.child.pid
+
+    def launch(self) -> None:
+        program = find_valkey()
+        path = within_reach(program, self._folder.account, self._folder.home / "servers")
+        state = self._folder.state
+        state.valkey_port = free_port(state.valkey_port)
+        self._folder.save_state()
+        settings = VALKEY_SETTINGS | {
+            "dir": f'"{self._folder.make_server_folder("valkey")}"',
+            "port": str(state.valkey_port),
+            "requirepass": state.valkey_password,
+        }
+        if program.is_valkey and program.version >= VALKEY_COPY_AVOIDANCE:
+            settings["min-string-size-avoid-copy-reply"] = "0"
+        # The settings go in by standard input: the password shows neither on disk nor in the list of processes.
+        # SIGTERM: it takes the child that rewrites its log with it, which SIGKILL would leave behind.
+        self._child = _spawn(self._folder, [path, "-"], "valkey", signal.SIGTERM, settings)
+
+    def wait_ready(self, within_s: float = READY_WITHIN_S) -> None:
+        _wait_until(self._is_ready, self._folder, self.child, within_s)
+
+    def stop(self, within_s: float = STOP_WITHIN_S) -> None:
+        if self._child:
+            self._child.stop((signal.SIGTERM, within_s))
+            self._child = None
+
+    def _is_ready(self) -> bool:
+        """It answers, and has read its log."""
+        state = self._folder.state
+        try:
+            with socket.create_connection((LOOPBACK, state.valkey_port or 0), timeout=PING_WITHIN_S) as connection:
+                connection.sendall(f"AUTH {state.valkey_password}\r\nPING\r\n".encode())
+                reply = b""
+                while reply.count(b"\r\n") < 2 and (more := connection.recv(256)):
+                    reply += more
+        except OSError:
+            return False
+        return reply == b"+OK\r\n+PONG\r\n"
+
+
+def _running(child: Child | None) -> Child:
+    if child is None:
+        raise RuntimeError("the server was not launched")
+    return child
+
+
+def _spawn(
+    folder: DataFolder,
+    argv: list[str | Path],
+    name: str,
+    death_signal: signal.Signals,
+    standard_input: Mapping[str, str] | None = None,
+) -> Child:
+    log = folder.open_log(name)
+    try:
+        child = spawn(
+            argv,
+            name,
+            death_signal=death_signal,
+            output=log,
+            cwd=folder.home,
+            account=folder.account,
+            keep_open=(folder.lock,),  # so that the folder is free only when the server is gone too
+            env={"PATH": os.defpath, "LC_ALL": "C"},
+            with_stdin=standard_input is not None,
+        )
+    finally:
+        os.close(log)
+    if standard_input is not None and child.stdin is not None:
+        with child.stdin as pipe:
+            pipe.write("".join(f"{key} {value}\n" for key, value in standard_input.items()).encode())
+    return child
+
+
+def _wait_until(is_ready: Callable[[], bool], folder: DataFolder, child: Child, within_s: float) -> None:
+    deadline = time.monotonic() + within_s
+    while not is_ready():
+        code = child.exit_code
+        if code is not None or time.monotonic() > deadline:
+            log = folder.path / "log" / f"{child.name}.log"
+            lines = log.read_text(encoding="utf-8", errors="replace").splitlines() or ["it said nothing"]
+            what = f"ended with code {code}" if code is not None else f"was not ready within {within_s:.0f} s"
+            raise CannotStart(f"The embedded {child.name} {what}: {lines[-1]} (see {log})")
+        time.sleep(READY_POLL_S)
