@@ -64,12 +64,16 @@ class Delivery:
         self._schedule()
         self._tells.append(tell)
 
-    def relation_changed(self, one: str, other: str, *, are_friends: bool) -> None:
-        """A friendship or block of this pair changed: caches forget it, and each sees the other's presence anew."""
+    def relation_changed(self, one: str, other: str, *, are_friends: bool | None) -> None:
+        """A friendship or block of this pair changed: caches forget it, and each sees the other's presence anew.
+
+        *are_friends* None: they are not and were not, so there is no presence to see, and nothing must show.
+        """
         self._relations.forget(one, other)
         self._schedule()
         self._forget.append((one, other))
-        self._start(self._show_each_other(one, other, are_friends), "presence of a pair")
+        if are_friends is not None:
+            self._start(self._show_each_other(one, other, are_friends), "presence of a pair")
 
     def presence_changed(self, user: str) -> None:
         """Who may see or hug *user* changed: what their friends see is worked out anew."""

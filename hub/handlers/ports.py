@@ -26,8 +26,11 @@ class Delivery(Protocol):
     def tell(self, users: Sequence[str], event: Message, skip: str | None = None) -> None:
         """Bring an ephemeral *event* to every session of *users*, but not to session *skip*."""
 
-    def relation_changed(self, one: str, other: str, *, are_friends: bool) -> None:
-        """A friendship or block of this pair changed: caches forget it, and each sees the other's presence anew."""
+    def relation_changed(self, one: str, other: str, *, are_friends: bool | None) -> None:
+        """A friendship or block of this pair changed: caches forget it, and each sees the other's presence anew.
+
+        *are_friends* None: they are not and were not, so there is no presence to see, and nothing must show.
+        """
 
     def presence_changed(self, user: str) -> None:
         """Who may see *user* changed: what their friends see is worked out anew."""

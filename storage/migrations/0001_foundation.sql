@@ -69,6 +69,12 @@ create table friendships (  -- one row a pair
 );
 create index friendships_high on friendships (high_id);
 
+create table friend_request_counts (  -- how many friend requests somebody has made since when
+    user_id uuid primary key references users on delete cascade,
+    since   timestamptz not null,
+    made    integer not null
+);
+
 create table blocks (
     user_id    uuid not null references users on delete cascade,
     blocked_id uuid not null references users on delete cascade,

@@ -1,0 +1,34 @@
+"""The list of whom somebody has blocked. What changes it is storage/pairs.py."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from domain.times import to_ms
+from storage.postgres import Database
+
+
+class Block(Struct, frozen=True):
+    """Somebody whom the one who asks has blocked."""
+
+    user: str
+    name: str
+    at_ms: int
+
+
+async def load_blocks(database: Database, user: str, after: str | None, limit: int) -> Sequence[Block]:
+    """Whom *user* has blocked, in the order of their ids, those after *after*. Raises: Unavailable."""
+    rows = await database.fetch(
+        """
+        select b.blocked_id, b.created_at, p.display_name
+        from blocks b
+        join users u on u.id = b.blocked_id and u.deleted_at is null
+        join profiles p on p.user_id = b.blocked_id
+        where b.user_id = $1 and ($2::uuid is null or b.blocked_id > $2)
+        order by b.blocked_id limit $3
+        """,
+        user,
+        after,
+        limit,
+    )
+    return [Block(str(row["blocked_id"]), row["display_name"], to_ms(row["created_at"])) for row in rows]

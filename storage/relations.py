@@ -1,0 +1,53 @@
+"""What users are to each other: one query for a whole batch of pairs."""
+
+from collections.abc import Sequence
+
+import asyncpg
+
+from domain.privacy import Audience, Privacy, Relation
+from storage.postgres import Database
+
+_LOAD = """
+select w.ord, p.display_name, v.user_id is not null as has_chosen,
+       v.who_may_hug, v.who_sees_online, v.who_finds, v.who_befriends,
+       exists (
+           select from friendships f
+           where f.low_id = least(w.asker, w.other) and f.high_id = greatest(w.asker, w.other) and f.state = 'accepted'
+       ) as is_friend,
+       exists (
+           select from blocks b
+           where (b.user_id = w.asker and b.blocked_id = w.other) or (b.user_id = w.other and b.blocked_id = w.asker)
+       ) as is_blocked
+from unnest($1::uuid[], $2::uuid[]) with ordinality as w(asker, other, ord)
+join users u on u.id = w.other and u.deleted_at is null
+join profiles p on p.user_id = w.other
+left join privacy v on v.user_id = w.other
+"""
+
+_NOBODY = Relation(exists=False)
+_UNCHOSEN = Privacy()
+
+
+async def load_relations(database: Database, pairs: Sequence[tuple[str, str]]) -> list[Relation]:
+    """What the second of each pair is to the first, in order. Raises: Unavailable."""
+    rows = await database.fetch(_LOAD, [asker for asker, _ in pairs], [other for _, other in pairs])
+    relations = [_NOBODY] * len(pairs)
+    for row in rows:
+        relations[row["ord"] - 1] = Relation(
+            exists=True,
+            is_friend=row["is_friend"],
+            is_blocked=row["is_blocked"],
+            privacy=privacy_of(row) if row["has_chosen"] else _UNCHOSEN,
+            name=row["display_name"],
+        )
+    return relations
+
+
+def privacy_of(row: asyncpg.Record) -> Privacy:
+    """The privacy in a row that has its four columns."""
+    return Privacy(
+        who_may_hug=Audience(row["who_may_hug"]),
+        who_sees_online=Audience(row["who_sees_online"]),
+        who_finds=Audience(row["who_finds"]),
+        who_befriends=Audience(row["who_befriends"]),
+    )
