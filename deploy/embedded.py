@@ -120,7 +120,7 @@ class EmbeddedPostgres:
         path = within_reach(program, self._folder.account, self._folder.home / "servers")
         if not self.cluster.exists():
             make_cluster(self._folder, program, path, self.cluster, is_durable=self._is_durable)
-        self._remove_stale_pid()
+        self._wait_for_predecessors()
         state = self._folder.state
         state.postgres_port = free_port(state.postgres_port)
         self._folder.save_state()
@@ -153,30 +153,18 @@ class EmbeddedPostgres:
         except FileNotFoundError:
             return []
 
-    def _remove_stale_pid(self) -> None:
-        """After a kill -9 the file names a process that is gone, or a stranger by now: then PostgreSQL would refuse.
+    def _wait_for_predecessors(self) -> None:
+        """After a kill -9 of the postmaster its children live on for a moment, and must not meet new ones.
 
-        Raises: CannotStart if it names a PostgreSQL on this cluster that does not go away.
+        Then its pid file names a process that is gone, or a stranger by now, for which PostgreSQL would refuse to start.
+        Raises: CannotStart if they do not go away.
         """
         deadline = time.monotonic() + PREDECESSOR_WITHIN_S
-        while lines := self._pid_lines():
-            if not lines[0].isdecimal() or not self._is_postmaster(int(lines[0])):
-                (self.cluster / "postmaster.pid").unlink(missing_ok=True)
-                return
+        while pid := _find_process("postgres", self.cluster.resolve()):
             if time.monotonic() > deadline:
-                raise CannotStart(f"Another PostgreSQL (process {lines[0]}) runs on {self.cluster}.")
+                raise CannotStart(f"Another PostgreSQL (process {pid}) runs on {self.cluster}.")
             time.sleep(READY_POLL_S)
-
-    def _is_postmaster(self, pid: int) -> bool:
-        process = Path("/proc") / str(pid)
-        try:
-            return (process / "comm").read_text() == "postgres\n" and (
-                process / "cwd"
-            ).readlink() == self.cluster.resolve()
-        except (FileNotFoundError, ProcessLookupError):
-            return False
-        except PermissionError:  # somebody else's, and it does call itself postgres
-            return True
+        (self.cluster / "postmaster.pid").unlink(missing_ok=True)
 
 
 class EmbeddedValkey:
@@ -238,6 +226,19 @@ class EmbeddedValkey:
         except OSError:
             return False
         return reply == b"+OK\r\n+PONG\r\n"
+
+
+def _find_process(name: str, works_in: Path) -> str | None:
+    """The pid of a process of ours called *name* whose working directory is *works_in*."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "comm").read_text(encoding="utf-8") == f"{name}\n" and (
+                process / "cwd"
+            ).readlink() == works_in:
+                return process.name
+        except OSError:  # it ended meanwhile, or belongs to somebody else
+            continue
+    return None
 
 
 def _running(child: Child | None) -> Child:
