@@ -190,6 +190,8 @@ class Connection(asyncio.Protocol):
             self.session.room_again()
 
     def _write_now(self, data: bytes) -> None:
+        if self._transport.is_closing():
+            return  # lost already; `connection_lost` is on its way
         self._counts.writes += 1
         self._counts.bytes_out += len(data)
         self._transport.write(data)
@@ -218,15 +220,18 @@ class Connection(asyncio.Protocol):
     def hold(self) -> None:
         """Read nothing more for now: the session has enough to do."""
         self._is_held = True
-        if not self._stalled_at and not self._close_by:
+        if not self._stalled_at and not self._is_over():
             self._transport.pause_reading()
 
     def release(self) -> None:
         """Read on."""
         self._is_held = False
         self._heard = self._sweep.now  # silence while we did not listen says nothing
-        if not self._stalled_at and not self._close_by:
+        if not self._stalled_at and not self._is_over():
             self._transport.resume_reading()
+
+    def _is_over(self) -> bool:
+        return self._close_by != 0 or self._transport.is_closing()
 
     # Closing
 
@@ -242,7 +247,7 @@ class Connection(asyncio.Protocol):
         self.flush()
         self._close_by = self._sweep.now + CLOSE_WITHIN_S
         self._sweep.add(self, self._close_by)
-        if self._stalled_at or self._is_held:
+        if (self._stalled_at or self._is_held) and not self._transport.is_closing():
             self._transport.resume_reading()  # or the client's answer would never be seen
 
     def fail(self, code: CloseCode, reason: str) -> None:
@@ -251,7 +256,7 @@ class Connection(asyncio.Protocol):
         self.close(code, reason)
         # Our side ends now; what the client still sends is read and thrown away, because unread bytes at a
         # close make the kernel send a reset, which can take the close frame with it.
-        if self._transport.can_write_eof():
+        if self._transport.can_write_eof() and not self._transport.is_closing():
             self._transport.write_eof()
 
     # Time

@@ -68,6 +68,7 @@ class Session:
         "_backlog",
         "_faults",
         "_faults_since",
+        "_is_going_on",
         "_missed",
         "acked",
         "bearer",
@@ -119,6 +120,7 @@ class Session:
         self._backlog: deque[bytes | str] | None = (
             None  # read already, but not begun: `welcome` or an answer comes first
         )
+        self._is_going_on = False
         self._missed: dict[str, Payload] | None = None
         self._faults = 0
         self._faults_since = 0
@@ -144,15 +146,17 @@ class Session:
 
     def _go_on(self) -> None:
         """Take up what was read already, then read on."""
-        backlog = self._backlog
-        if backlog is None or self._must_wait():
+        if self._backlog is None or self._is_going_on:
             return
-        while backlog and self.state is not State.ENDED:
-            self.on_command(self, backlog.popleft())
-            if self._must_wait():
-                return
-        self._backlog = None
-        self.wire.release()
+        self._is_going_on = True  # an answer that comes at once must not begin the next command inside this one
+        try:
+            while self._backlog and not self._must_wait() and self.state is not State.ENDED:
+                self.on_command(self, self._backlog.popleft())
+        finally:
+            self._is_going_on = False
+        if not self._backlog and not self._must_wait():
+            self._backlog = None
+            self.wire.release()
 
     def room_again(self) -> None:
         """The write buffer has drained: the latest presence goes out, and the mailbox is read on."""

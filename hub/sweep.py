@@ -6,8 +6,13 @@ left in other buckets are stale and skipped.
 """
 
 import asyncio
+import logging
 import time
 from typing import Protocol
+
+RETRY_S = 5
+
+log = logging.getLogger("hugmood.sweep")
 
 
 class Due(Protocol):
@@ -49,5 +54,14 @@ class Sweep:
         for second in range(self.now + 1, now + 1):
             self.now = second
             for item in self._buckets.pop(second, ()):
-                if item.due == second and (due := item.check(second)):
-                    self.add(item, due)
+                if item.due == second:
+                    self._ask(item, second)
+
+    def _ask(self, item: Due, second: int) -> None:
+        try:
+            due = item.check(second)
+        except Exception:  # one item's trouble is not the others'
+            log.exception("a check failed")
+            due = second + RETRY_S
+        if due:
+            self.add(item, due)

@@ -4,7 +4,10 @@ uvloop does not merge writes, so eight messages in a tick would be eight system 
 """
 
 import asyncio
+import logging
 from typing import Protocol
+
+log = logging.getLogger("hugmood.tick")
 
 
 class Writable(Protocol):
@@ -31,4 +34,7 @@ class TickWriter:
     def _flush(self) -> None:
         dirty, self._dirty = self._dirty, []
         for connection in dirty:
-            connection.flush()
+            try:
+                connection.flush()
+            except Exception:  # one connection's trouble is not the others'
+                log.exception("a connection could not be written to")

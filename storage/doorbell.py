@@ -132,7 +132,10 @@ class Listener:
             if mail.probe == self._awaited:
                 self._heard.set()
             return
-        self.on_mail(mail)
+        try:
+            self.on_mail(mail)
+        except Exception:  # the link must go on, whatever one mail does
+            log.exception("mail could not be delivered")
 
     async def _probe(self) -> None:
         while True:

@@ -36,6 +36,9 @@ class MemoryTransport:
 
     abort = close
 
+    def is_closing(self) -> bool:
+        return self.is_closed
+
     def can_write_eof(self) -> bool:
         return True
 
