@@ -44,3 +44,8 @@ def node_channel(node: str) -> str:
 def job_queue(name: str) -> str:
     """Sorted set: ids of waiting and running jobs of one kind of work, by the ms they are due. ARQ's own keys stand beside it."""
     return f"hugmood:jobs:{name}"
+
+
+def limit(name: str, subject: str) -> str:
+    """Counter with an expiry: how often *subject*, a hash, has tried what *name* limits."""
+    return f"hugmood:limit:{name}:{{{subject}}}"

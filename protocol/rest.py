@@ -1,0 +1,219 @@
+"""The bodies, queries and replies of REST that are not commands or events already.
+
+As everywhere on the wire: unknown fields in a request are refused, times are RFC 3339, ids are UUIDs.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Generic, TypeVar
+
+from msgspec import UNSET, Meta, Struct, UnsetType, field
+
+from domain.friendships import Friendship
+from domain.privacy import Audience
+from protocol.codes import ErrorCode
+from protocol.events import UserRef
+from protocol.fields import Id, Name, Time, Token
+
+_NO_NUL = r"^[^\x00]*\Z"
+Email = Annotated[str, Meta(min_length=3, max_length=320, pattern=_NO_NUL, examples=["ana@example.org"])]
+Password = Annotated[
+    str,
+    Meta(
+        min_length=1, max_length=1024, pattern=_NO_NUL, description="At least 8 characters, at most 72 bytes in UTF-8."
+    ),
+]
+Cursor = Annotated[str, Meta(min_length=1, max_length=512, description="`next` of the page before; opaque.")]
+T = TypeVar("T")
+
+
+class Body(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """Anything a client posts."""
+
+
+class Register(Body, frozen=True):
+    """A new account. `name`, which others see, is the username if left out."""
+
+    email: Email
+    username: Name
+    password: Password
+    name: Name | None = None
+
+
+class Login(Body, frozen=True):
+    """A new session of an account."""
+
+    email: Email
+    password: Password
+
+
+class Anonymous(Body, frozen=True):
+    """A new account without e-mail address and password."""
+
+    name: Name | None = None
+
+
+class Refresh(Body, frozen=True):
+    """A refresh token works once; the answer brings the next one."""
+
+    refresh_token: Token
+
+
+class Logout(Body, frozen=True):
+    """Which session: that of the refresh token or, without one, of the access token; or `all` of the user."""
+
+    refresh_token: Token | None = None
+    all: bool = False
+
+
+class ProfilePatch(Body, frozen=True):
+    """What is to change about oneself."""
+
+    name: Name
+
+
+class PrivacyPatch(Body, frozen=True):
+    """What is to change; what is left out stays."""
+
+    who_may_hug: Audience | UnsetType = UNSET
+    who_sees_online: Audience | UnsetType = UNSET
+    who_finds: Audience | UnsetType = UNSET
+    who_befriends: Audience | UnsetType = UNSET
+
+
+class Query(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """The parameters behind the `?`."""
+
+
+class PageQuery(Query, frozen=True):
+    """One page of a list."""
+
+    limit: Annotated[int, Meta(ge=1, le=100)] = 50
+    cursor: Cursor | None = None
+
+
+class SearchQuery(Query, frozen=True):
+    """Whose username or name begins with these characters, whatever their case."""
+
+    search: Annotated[str, Meta(min_length=2, max_length=64, pattern=_NO_NUL)]
+    limit: Annotated[int, Meta(ge=1, le=50)] = 20
+    cursor: Cursor | None = None
+
+
+class Direction(StrEnum):
+    """Of a hug, as the one who asks sees it."""
+
+    SENT = "sent"
+    RECEIVED = "received"
+
+
+class HugQuery(Query, frozen=True):
+    """Which hugs, newest first. `changed_since`: sent, delivered or seen since then."""
+
+    direction: Direction | None = None
+    with_: Id | None = field(default=None, name="with")
+    changed_since: Annotated[datetime, Meta(tz=True)] | None = None
+    limit: Annotated[int, Meta(ge=1, le=100)] = 50
+    cursor: Cursor | None = None
+
+
+class Me(Struct, frozen=True):
+    """One's own account."""
+
+    id: str
+    name: str
+    username: str | None
+    email: str | None
+    anonymous: bool
+    roles: list[str]
+    created_at: Time
+
+
+class LoggedIn(Struct, frozen=True):
+    """A session: `access_token` opens everything for `expires_in` seconds, `refresh_token` gets the next one."""
+
+    user: Me
+    access_token: str
+    expires_in: int
+    refresh_token: str
+
+
+class Person(Struct, frozen=True):
+    """Another user, and what they are to the one who asks."""
+
+    id: str
+    name: str
+    username: str | None
+    relation: Friendship
+
+
+class Friend(Struct, frozen=True):
+    """A friend; `status` is `offline` for those who do not let it be seen."""
+
+    user: UserRef
+    status: str
+    since: Time
+
+
+class RequestDirection(StrEnum):
+    """Who has asked whom."""
+
+    INCOMING = "incoming"
+    OUTGOING = "outgoing"
+
+
+class FriendRequestItem(Struct, frozen=True):
+    """A friend request that waits for an answer."""
+
+    user: UserRef
+    direction: RequestDirection
+    at: Time
+
+
+class Block(Struct, frozen=True):
+    """Somebody who is blocked."""
+
+    user: UserRef
+    at: Time
+
+
+class HugState(StrEnum):
+    """How far a hug has come: stored, acknowledged by a device, read by the person."""
+
+    ACCEPTED = "accepted"
+    DELIVERED = "delivered"
+    SEEN = "seen"
+
+
+class Hug(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A hug with its state."""
+
+    id: str
+    from_: UserRef = field(name="from")
+    to: UserRef
+    kind: str
+    state: HugState
+    at: Time
+    message: str | None = None
+    style: dict[str, Any] | None = None
+    delivered_at: Time | None = None
+    seen_at: Time | None = None
+
+
+class Page(Struct, Generic[T], frozen=True):
+    """A page of a list; `next` is the cursor of the following page, null on the last one."""
+
+    items: list[T]
+    next: str | None
+
+
+class Problem(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Why not (RFC 9457): `detail` says what to do, `code` is that of the protocol."""
+
+    type: str = field(default_factory=lambda: "about:blank")  # a factory, so that it is never omitted
+    title: str
+    status: int
+    detail: str
+    code: ErrorCode
+    retryable: bool
+    retry_after_ms: int | None = None
