@@ -102,6 +102,7 @@ class Admission:
             origins=self._origins(request), subprotocols=_SUBPROTOCOLS, select_subprotocol=_choose_subprotocol
         )
         response = server.accept(request)
+        server.parser.close()  # its generator and itself hold each other: 4 KB a handshake until the collector comes
         if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
             names = ("Allow", "Upgrade", "Sec-WebSocket-Version")
             headers = tuple((name, response.headers[name]) for name in names if name in response.headers)

@@ -73,7 +73,7 @@ async def serve(settings: HubSettings) -> None:
         await check(database)
         epoch = await load_epoch(database)
 
-        sweep, tick, counts = Sweep(), TickWriter(), ConnectionCounts()
+        sweep, tick, counts = Sweep(), TickWriter(asyncio.get_running_loop()), ConnectionCounts()
         tasks = await stack.enter_async_context(Tasks())
         node = Node(uuid7(clock()))
         redis = await stack.enter_async_context(RedisLink(settings.redis_url))

@@ -38,6 +38,7 @@ class Delivery:
         tasks: Tasks,
         clock: Callable[[], int],
     ) -> None:
+        self._loop = asyncio.get_running_loop()
         self._node = node
         self._directory = directory
         self._doorbell = doorbell
@@ -96,7 +97,7 @@ class Delivery:
 
     def _schedule(self) -> None:
         if not (self._events or self._tells or self._forget):
-            asyncio.get_running_loop().call_soon(self._look_up)
+            self._loop.call_soon(self._look_up)
 
     def _look_up(self) -> None:
         events, self._events = self._events, []

@@ -5,6 +5,7 @@ answered before any work is done for it.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import httptools
@@ -25,6 +26,22 @@ _TOO_LARGE = Refused(431, "The request's head is larger than 16 KiB.")
 _TOO_SLOW = Refused(408, "The request's head took longer than 5 seconds.")
 
 
+class _Deadline:
+    """Stands in the sweep for a connection, and lets go of it."""
+
+    __slots__ = ("due", "on_late")
+
+    def __init__(self, on_late: Callable[[], None]) -> None:
+        self.due = 0
+        self.on_late: Callable[[], None] | None = on_late
+
+    def check(self, now: int) -> int:
+        if self.on_late is not None:
+            self.on_late()
+            self.on_late = None
+        return 0
+
+
 class HttpConnection(HttpToolsProtocol):
     """One HTTP connection; after an accepted upgrade its transport belongs to a `Connection`."""
 
@@ -39,11 +56,11 @@ class HttpConnection(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self.due = 0
         self._admission = admission
         self._sweep = sweep
         self._head_bytes = 0  # of the request whose head is still incomplete; -1 once it is complete
         self._has_had_head = False
+        self._deadline = _Deadline(self.head_is_late)
         self._rest = b""  # what came behind the head of an upgrade
 
     def _should_upgrade_to_ws(self) -> bool:
@@ -52,18 +69,17 @@ class HttpConnection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio: somebody has connected."""
         super().connection_made(transport)  # type: ignore[arg-type]  # uvicorn narrows it too
-        self._sweep.add(self, self._sweep.now + HEAD_WITHIN_S + 1)
+        self._sweep.add(self._deadline, self._sweep.now + HEAD_WITHIN_S + 1)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """asyncio: it is over."""
-        self.due = 0
+        self._deadline.on_late = None
         super().connection_lost(exc)
 
-    def check(self, now: int) -> int:
+    def head_is_late(self) -> None:
         """Sweep: a head that is still incomplete by now came too slowly."""
         if not self._has_had_head:
             self._refuse(_TOO_SLOW)
-        return 0
 
     def data_received(self, data: bytes) -> None:
         """asyncio: bytes have arrived."""
@@ -99,7 +115,9 @@ class HttpConnection(HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         """The head asks for a WebSocket: hand the transport over, or refuse."""
-        self.due = 0
+        # Nothing may hold on to this object once its transport belongs to another: it is worth several KB.
+        self._deadline.on_late = None
+        self.parser = None  # type: ignore[assignment]  # uvicorn does the same at the end of a connection
         self.connections.discard(self)
         if self._head_bytes > HEAD_MAX_BYTES:
             return

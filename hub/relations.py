@@ -7,12 +7,11 @@ doorbell tells of a change, and is not used at all while this node cannot hear t
 import asyncio
 from collections.abc import Callable
 
-from domain.privacy import Relation
-from storage.relations import load_relations
-
 from domain.errors import Refusal
+from domain.privacy import Relation
 from hub.sweep import Sweep
 from storage.postgres import Database
+from storage.relations import load_relations
 
 REMEMBER_S = 30
 REMEMBERED_MAX = 50_000

@@ -20,15 +20,16 @@ class Writable(Protocol):
 class TickWriter:
     """Remembers which connections have something to write, and writes at the end of the loop iteration."""
 
-    __slots__ = ("_dirty",)
+    __slots__ = ("_dirty", "_loop")
 
-    def __init__(self) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
         self._dirty: list[Writable] = []
 
     def add(self, connection: Writable) -> None:
         """Call once per tick and connection, with its first frame."""
         if not self._dirty:
-            asyncio.get_running_loop().call_soon(self._flush)
+            self._loop.call_soon(self._flush)
         self._dirty.append(connection)
 
     def _flush(self) -> None:

@@ -45,6 +45,7 @@ class Doorbell:
     """One node's way to ring the others, and to be rung."""
 
     def __init__(self, redis: RedisLink, node: str) -> None:
+        self._loop = asyncio.get_running_loop()
         self._redis = redis
         self._node = node
         self._outgoing: dict[str, _Outgoing] = {}
@@ -75,7 +76,7 @@ class Doorbell:
         box = self._outgoing.get(node)
         if box is None:
             if not self._outgoing:
-                asyncio.get_running_loop().call_soon(self._publish_all)
+                self._loop.call_soon(self._publish_all)
             box = self._outgoing[node] = _Outgoing()
         return box
 

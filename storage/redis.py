@@ -209,6 +209,7 @@ class RedisLink(_Link):
 
     def __init__(self, url: str, name: str = "commands") -> None:
         super().__init__(url, name)
+        self._loop = asyncio.get_running_loop()  # kept: asking for it costs a system call each time
         self._waiters: deque[_Waiter | None] = deque()
         self._outgoing: list[bytes] = []
 
@@ -224,7 +225,7 @@ class RedisLink(_Link):
         return self._ask(commands, single=False)
 
     def _ask(self, commands: Sequence[tuple[Argument, ...]], *, single: bool) -> "asyncio.Future[Any]":
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Any] = self._loop.create_future()
         if self._wire is None or len(self._waiters) > PENDING_MAX:
             future.set_exception(Unavailable())
         elif not commands:
@@ -243,7 +244,7 @@ class RedisLink(_Link):
     def _send(self, commands: Sequence[tuple[Argument, ...]]) -> None:
         packed = _pack(commands)
         if not self._outgoing:
-            asyncio.get_running_loop().call_soon(self._flush)
+            self._loop.call_soon(self._flush)
         self._outgoing.append(packed)
 
     def _flush(self) -> None:

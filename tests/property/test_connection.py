@@ -56,7 +56,10 @@ class MemoryTransport:
 
 
 class ImmediateTick(TickWriter):
-    """Writes at once: these tests have no loop."""
+    """Leaves the writing to the test, which has no loop."""
+
+    def __init__(self) -> None:
+        self.last: Connection | None = None
 
     def add(self, connection: Connection) -> None:  # type: ignore[override]
         self.last = connection
