@@ -1,5 +1,6 @@
 """The composition root of a hub: the only place where its concrete classes are named and wired."""
 
+import asyncio
 import gc
 import logging
 import resource
