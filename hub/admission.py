@@ -6,6 +6,7 @@ that drains takes no new ones.
 
 import asyncio
 import ipaddress
+import sys
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 
@@ -84,6 +85,7 @@ class Admission:
         self._clock = clock
         self._on_command = on_command
         self._by_address: dict[str, int] = {}
+        self._on_lost = self._release  # one bound method for all, instead of one each
         self.connections: set[Connection] = set()
         self.is_draining = False
 
@@ -120,7 +122,7 @@ class Admission:
             sweep=self._sweep,
             tick=self._tick,
             counts=self._counts,
-            on_lost=self._release,
+            on_lost=self._on_lost,
         )
         connection.session = Session(uuid7(self._clock()), connection, self._node, self._on_command, bearer)
         self.connections.add(connection)
@@ -149,7 +151,7 @@ class Admission:
             if not hop.strip() or not self._is_trusted(address):
                 break
             address = hop.strip()
-        return address
+        return sys.intern(address)  # many connections come from few addresses
 
     def _is_trusted(self, address: str) -> bool:
         try:

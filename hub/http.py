@@ -10,7 +10,9 @@ from typing import Any
 
 import httptools
 from uvicorn.config import Config
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 from websockets.datastructures import Headers
 from websockets.http11 import Request
@@ -38,7 +40,6 @@ class _Deadline:
     def check(self, now: int) -> int:
         if self.on_late is not None:
             self.on_late()
-            self.on_late = None
         return 0
 
 
@@ -67,8 +68,15 @@ class HttpConnection(HttpToolsProtocol):
         return True  # ours, whatever WebSocket library uvicorn finds
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """asyncio: somebody has connected."""
-        super().connection_made(transport)  # type: ignore[arg-type]  # uvicorn narrows it too
+        """asyncio: somebody has connected.
+
+        Instead of uvicorn's: both addresses are asked for only when a request needs them, because the
+        transport keeps the answers for as long as it lives, which for a socket is long.
+        """
+        self.transport = as_transport(transport)
+        self.flow = FlowControl(self.transport)
+        self.scheme = "https" if is_ssl(self.transport) else "http"
+        self.connections.add(self)
         self._sweep.add(self._deadline, self._sweep.now + HEAD_WITHIN_S + 1)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -103,6 +111,9 @@ class HttpConnection(HttpToolsProtocol):
         """httptools: a request begins."""
         super().on_message_begin()
         self._head_bytes = max(self._head_bytes, 0)
+        if self._has_had_head:
+            self._has_had_head = False
+            self._sweep.add(self._deadline, self._sweep.now + HEAD_WITHIN_S + 1)
 
     def on_headers_complete(self) -> None:
         """httptools: the head is complete. One that is too large but came in one piece is refused here."""
@@ -111,6 +122,9 @@ class HttpConnection(HttpToolsProtocol):
         if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > HEAD_MAX_BYTES:
             self._head_bytes = HEAD_MAX_BYTES + 1
             return
+        if not (self.parser.should_upgrade() and self._should_upgrade()):
+            self.scope["server"] = get_local_addr(self.transport)
+            self.scope["client"] = get_remote_addr(self.transport)
         super().on_headers_complete()
 
     def handle_websocket_upgrade(self) -> None:
