@@ -1,0 +1,38 @@
+"""The accounts that load is made with: JSON lines, as `hugmood people make` writes them."""
+
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+
+class Person(Struct, frozen=True):
+    """One account with an access token that is good for a while, and the ids of its friends."""
+
+    id: str
+    access_token: str
+    friends: list[str] = []
+
+
+def load_people(path: Path) -> list[Person]:
+    """The accounts in *path*. Raises: OSError, msgspec.DecodeError."""
+    return msgspec.json.Decoder(Person).decode_lines(path.read_bytes())
+
+
+def hello(person: Person, device: str) -> bytes:
+    """The first command of a connection."""
+    return msgspec.json.encode({"type": "hello", "device": device, "token": person.access_token})
+
+
+def pairs_of_friends(people: list[Person], count: int) -> list[tuple[Person, Person]]:
+    """*count* pairs of friends, each person in at most one. Raises: ValueError if there are not as many."""
+    by_id = {person.id: person for person in people}
+    pairs: list[tuple[Person, Person]] = []
+    for person in people:
+        friend = next((by_id[each] for each in person.friends if each in by_id), None)
+        if person.id in by_id and friend is not None:
+            del by_id[person.id], by_id[friend.id]
+            pairs.append((person, friend))
+            if len(pairs) == count:
+                return pairs
+    raise ValueError(f"only {len(pairs)} pairs of friends among {len(people)} people; {count} are needed")

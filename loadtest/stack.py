@@ -1,0 +1,96 @@
+"""The server under test: one of our own, in a folder that is thrown away, or one that runs already."""
+
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from loadtest.people import Person, load_people
+from loadtest.processes import Processes
+
+START_WITHIN_S = 120.0
+STOP_WITHIN_S = 60.0
+COMMAND = Path(sys.executable).with_name("hugmood")
+
+
+class StackFailed(Exception):  # noqa: N818  what happened
+    """The server did not start, or a command failed; the text says which."""
+
+
+class _Pids(Struct):
+    hubs: list[int]
+    workers: list[int] = []
+    postgres: int | None = None
+    valkey: int | None = None
+
+
+class _Ready(Struct):
+    url: str
+    pids: _Pids
+
+
+class Stack(Struct, frozen=True):
+    """Where the server is, and which processes it consists of."""
+
+    url: str
+    processes: Processes
+
+
+def load_ready(path: Path) -> Stack:
+    """What `hugmood up --ready-file` wrote. Raises: OSError, msgspec.DecodeError."""
+    ready = msgspec.json.decode(path.read_bytes(), type=_Ready)
+    pids = ready.pids
+    return Stack(ready.url, Processes(tuple(pids.hubs), tuple(pids.workers), pids.postgres, pids.valkey))
+
+
+@contextmanager
+def own_stack(hubs: int, count: int) -> Iterator[tuple[Stack, list[Person]]]:
+    """`hugmood up` in a temporary folder, with limits off, and *count* people in pairs of friends. Raises: StackFailed."""
+    folder = Path(tempfile.mkdtemp(prefix="hugmood-bench-"))
+    folder.chmod(0o711)  # started by root, PostgreSQL runs as a user of its own
+    ready, log, people = folder / "ready.json", folder / "up.log", folder / "people.jsonl"
+    data = ("--data", str(folder / "data"))
+    up = (str(COMMAND), "up", "--hubs", str(hubs), "--workers", "1", "--port", "0", *data, "--ready-file", str(ready))
+    with log.open("wb") as output:
+        process = subprocess.Popen(("env", "HUGMOOD_LIMITS=off", *up), stdout=output, stderr=output)
+    try:
+        _wait_for(ready, process, log)
+        _run("people", "make", *data, "--count", str(count), "--friends", "1", "--out", str(people))
+        yield load_ready(ready), load_people(people)
+    finally:
+        _stop(process)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _wait_for(ready: Path, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + START_WITHIN_S
+    while not ready.exists():
+        if process.poll() is not None:
+            raise StackFailed(f"hugmood up ended with {process.returncode}:\n{log.read_text()[-2000:]}")
+        if time.monotonic() > deadline:
+            raise StackFailed(f"hugmood up was not ready in time:\n{log.read_text()[-2000:]}")
+        time.sleep(0.05)
+
+
+def _run(*arguments: str) -> None:
+    done = subprocess.run((str(COMMAND), *arguments), capture_output=True, text=True, check=False)
+    if done.returncode:
+        output = (done.stdout + done.stderr)[-2000:]
+        raise StackFailed(f"hugmood {' '.join(arguments[:2])} ended with {done.returncode}:\n{output}")
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(STOP_WITHIN_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
