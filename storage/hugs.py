@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from domain.times import to_ms
+from protocol.fields import Id, Seq
 from storage.postgres import Database
 
 SOMEONE = "Someone"  # who is deleted, or does not exist for the one who asks
@@ -37,8 +38,8 @@ class HugRecord(Struct, frozen=True, kw_only=True):
 class Position(Struct, frozen=True, array_like=True):
     """Where a page ended in the two lists; None: that list is not read, or not begun."""
 
-    sent_before: str | None = None
-    received_before: int | None = None
+    sent_before: Id | None = None
+    received_before: Seq | None = None
 
 
 class Wanted(Struct, frozen=True, kw_only=True):

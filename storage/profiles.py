@@ -10,17 +10,25 @@ import asyncpg
 from msgspec import Struct
 
 from domain.friendships import Friendship
+from protocol.fields import Id, Name
 from storage.postgres import Database
 
 
 class Profile(Struct, frozen=True):
-    """Another user, and what they are to the one who asks. *sort_key* orders search results."""
+    """Another user, and what they are to the one who asks. *sort_key*, then *user* order search results."""
 
     user: str
     name: str
     username: str | None
     friendship: Friendship
     sort_key: str
+
+
+class SearchPosition(Struct, frozen=True, array_like=True):
+    """The last one of a page."""
+
+    sort_key: Name
+    user: Id
 
 
 _FRIENDSHIP = """
@@ -67,14 +75,11 @@ async def load_profile(database: Database, asker: str, user: str) -> Profile | N
 
 
 async def search_profiles(
-    database: Database, asker: str, prefix: str, after: tuple[str, str] | None, limit: int
+    database: Database, asker: str, prefix: str, after: SearchPosition | None, limit: int
 ) -> Sequence[Profile]:
-    """Whose username or name begins with *prefix*, in order of (sort_key, user), those after *after*.
-
-    Raises: Unavailable.
-    """
+    """Whose username or name begins with *prefix*, in any case; those after *after*. Raises: Unavailable."""
     pattern = prefix.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") + "%"
-    sort_key, user = after if after is not None else (None, None)
+    sort_key, user = (after.sort_key, after.user) if after is not None else (None, None)
     rows = await database.fetch(_SEARCH, asker, pattern, sort_key, user, limit)
     return [_profile(row) for row in rows]
 

@@ -1,0 +1,119 @@
+"""REST as one Starlette application: routes, problems, the OpenAPI document and its page."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+import msgspec
+from msgspec import Struct
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from hub.api.accounts import account_endpoints
+from hub.api.endpoints import Endpoint, Gate, Responder
+from hub.api.hugs import hug_endpoints
+from hub.api.openapi import describe
+from hub.api.page import render
+from hub.api.people import Statuses, people_endpoints
+from hub.api.problems import on_error, on_http_exception
+from hub.handlers.accounts import AccountHandlers
+from hub.handlers.friends import FriendHandlers
+from hub.handlers.hugs import HugHandlers
+from hub.handlers.profiles import ProfileHandlers
+from hub.tokens import TokenVerifier
+from storage.limits import Limits
+from storage.postgres import Database
+
+CORS_MAX_AGE_S = 3600
+
+Answer = Callable[[Request], Awaitable[Response]]
+
+
+class ApiServices(Struct, frozen=True, kw_only=True):
+    """What REST needs. *statuses*(asker, users): the presence of those of *users* who are not offline.
+
+    *allowed_origins*: other web origins whose pages may call; empty: none but the hub's own.
+    *more_routes*: what else is served here, such as probes and files; looked at after the API's own.
+    """
+
+    database: Database
+    verifier: TokenVerifier
+    limits: Limits
+    clock: Callable[[], int]
+    accounts: AccountHandlers
+    profiles: ProfileHandlers
+    friends: FriendHandlers
+    hugs: HugHandlers
+    statuses: Statuses
+    allowed_origins: Sequence[str] = ()
+    more_routes: Sequence[Route] = ()
+
+
+def declare(services: ApiServices) -> list[Endpoint]:
+    """Every endpoint there is."""
+    return [
+        *account_endpoints(services.accounts, services.profiles),
+        *people_endpoints(services.database, services.profiles, services.friends, services.statuses, services.limits),
+        *hug_endpoints(services.database, services.hugs),
+    ]
+
+
+def build_api(services: ApiServices) -> Starlette:
+    """The application. Whatever it does not know it answers itself, as a problem document."""
+    endpoints = declare(services)
+    gate = Gate(services.database, services.verifier, services.limits, services.clock)
+    by_path: dict[str, dict[str, Answer]] = {}
+    for endpoint in endpoints:
+        by_path.setdefault(endpoint.path, {})[endpoint.method] = Responder(endpoint, gate).answer
+    # Longer addresses first: /v1/hugs/seen is not the hug called "seen".
+    paths = sorted(by_path, key=lambda path: ("{" in path, path))
+    return Starlette(
+        routes=[
+            *(Route(path, _by_method(by_path[path]), methods=list(by_path[path])) for path in paths),
+            *_documentation(endpoints),
+            *services.more_routes,
+        ],
+        exception_handlers={HTTPException: on_http_exception, Exception: on_error},
+        middleware=_middleware(services.allowed_origins),
+    )
+
+
+def _by_method(answers: dict[str, Answer]) -> Answer:
+    """One route per path, so that 405 names all methods there are."""
+
+    async def answer(request: Request) -> Response:
+        method = "GET" if request.method == "HEAD" else request.method
+        return await answers[method](request)
+
+    return answer
+
+
+def _documentation(endpoints: Sequence[Endpoint]) -> list[Route]:
+    document = describe(endpoints)
+    text, page = msgspec.json.encode(document), render(document)
+
+    async def openapi(_request: Request) -> Response:
+        return Response(text, media_type="application/json")
+
+    async def docs(_request: Request) -> Response:
+        policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"
+        return HTMLResponse(page, headers={"Content-Security-Policy": policy})
+
+    return [Route("/openapi.json", openapi), Route("/docs", docs)]
+
+
+def _middleware(allowed_origins: Sequence[str]) -> list[Middleware]:
+    if not allowed_origins:
+        return []
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=list(allowed_origins),
+        allow_methods=["GET", "POST", "PATCH", "DELETE"],
+        allow_headers=["Authorization", "Content-Type"],
+        expose_headers=["Retry-After"],
+        max_age=CORS_MAX_AGE_S,
+    )
+    return [cors]

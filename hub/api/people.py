@@ -1,0 +1,244 @@
+"""Endpoints of other people: looking up, friends, requests, blocks."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import Protocol, TypeVar, cast
+
+from domain.errors import Unavailable
+from domain.times import rfc3339
+from hub.api.cursors import UserPosition, decode_cursor, encode_cursor
+from hub.api.endpoints import Call, Endpoint
+from hub.handlers.friends import FriendHandlers
+from hub.handlers.profiles import ProfileHandlers, person_of
+from protocol.codes import ErrorCode
+from protocol.commands import FriendAnswer, FriendEnd, FriendRequest, UserBlock, UserUnblock
+from protocol.events import Ok, UserRef
+from protocol.rest import (
+    Block,
+    Friend,
+    FriendRequestItem,
+    Page,
+    PageQuery,
+    Person,
+    RequestDirection,
+    SearchQuery,
+)
+from storage.blocks import load_blocks
+from storage.friendships import load_friends, load_requests
+from storage.limits import Limit, Limits
+from storage.postgres import Database
+from storage.profiles import SearchPosition, search_profiles
+
+SEARCH_BY_USER = Limit("search", 120, 60_000)
+OFFLINE = "offline"
+
+R = TypeVar("R", bound="_HasUser")
+S = TypeVar("S")
+Statuses = Callable[[str, Sequence[str]], Awaitable[dict[str, str]]]
+
+
+class _People:
+    """Reads lists; hands commands on to the friend handlers, which the sockets use too."""
+
+    def __init__(
+        self,
+        database: Database,
+        profiles: ProfileHandlers,
+        friends: FriendHandlers,
+        statuses: Statuses,
+        limits: Limits,
+    ) -> None:
+        self._database = database
+        self._profiles = profiles
+        self._friends = friends
+        self._statuses = statuses
+        self._limits = limits
+
+    async def person(self, call: Call) -> Person:
+        return await self._profiles.person(call.actor, call.id)
+
+    async def search(self, call: Call) -> Page[Person]:
+        query = cast("SearchQuery", call.query)
+        position = decode_cursor(query.cursor, SearchPosition)
+        await self._limits.take((SEARCH_BY_USER, call.actor.user))
+        found = await search_profiles(self._database, call.actor.user, query.search, position, query.limit + 1)
+        shown = found[: query.limit]
+        following = None
+        if len(found) > len(shown):
+            following = encode_cursor(SearchPosition(shown[-1].sort_key, shown[-1].user))
+        return Page([person_of(profile) for profile in shown], following)
+
+    async def list_friends(self, call: Call) -> Page[Friend]:
+        found = await load_friends(self._database, call.actor.user, *_after(call))
+        visible = [friend.user for friend in found if friend.shows_online]
+        statuses: dict[str, str] = {}
+        with suppress(Unavailable):  # without Redis nobody knows; the list is useful all the same
+            statuses = await self._statuses(call.actor.user, visible) if visible else {}
+        return _page(
+            call,
+            found,
+            lambda friend: Friend(
+                user=UserRef(friend.user, friend.name),
+                status=statuses.get(friend.user, OFFLINE) if friend.shows_online else OFFLINE,
+                since=rfc3339(friend.since_ms),
+            ),
+        )
+
+    async def list_requests(self, call: Call) -> Page[FriendRequestItem]:
+        return _page(
+            call,
+            await load_requests(self._database, call.actor.user, *_after(call)),
+            lambda request: FriendRequestItem(
+                user=UserRef(request.user, request.name),
+                direction=RequestDirection.INCOMING if request.is_incoming else RequestDirection.OUTGOING,
+                at=rfc3339(request.at_ms),
+            ),
+        )
+
+    async def list_blocks(self, call: Call) -> Page[Block]:
+        return _page(
+            call,
+            await load_blocks(self._database, call.actor.user, *_after(call)),
+            lambda block: Block(user=UserRef(block.user, block.name), at=rfc3339(block.at_ms)),
+        )
+
+    async def request(self, call: Call) -> Ok:
+        return await self._friends.request(call.actor, call.body)
+
+    async def answer(self, call: Call) -> Ok:
+        return await self._friends.answer(call.actor, call.body)
+
+    async def end(self, call: Call) -> Ok:
+        return await self._friends.end(call.actor, FriendEnd(user=call.id))
+
+    async def block(self, call: Call) -> Ok:
+        return await self._friends.block(call.actor, call.body)
+
+    async def unblock(self, call: Call) -> Ok:
+        return await self._friends.unblock(call.actor, UserUnblock(user=call.id))
+
+
+class _HasUser(Protocol):
+    @property
+    def user(self) -> str: ...
+
+
+def _after(call: Call) -> tuple[str | None, int]:
+    """Where a page of a list in the order of user ids begins, and how much to read: one more than is shown."""
+    query = cast("PageQuery", call.query)
+    position = decode_cursor(query.cursor, UserPosition)
+    return position.user.lower() if position is not None else None, query.limit + 1
+
+
+def _page(call: Call, found: Sequence[R], show: Callable[[R], S]) -> Page[S]:
+    """What was *found* from `_after` on, as a page."""
+    shown = found[: cast("PageQuery", call.query).limit]
+    following = encode_cursor(UserPosition(shown[-1].user)) if len(found) > len(shown) else None
+    return Page([show(row) for row in shown], following)
+
+
+def people_endpoints(
+    database: Database,
+    profiles: ProfileHandlers,
+    friends: FriendHandlers,
+    statuses: Statuses,
+    limits: Limits,
+) -> Sequence[Endpoint]:
+    """`/v1/users*`, `/v1/friends*` and `/v1/blocks*`. *statuses*(asker, users): the presence that may be told."""
+    people = _People(database, profiles, friends, statuses, limits)
+    return (
+        Endpoint(
+            method="GET",
+            path="/v1/users",
+            summary="Find people by the beginning of their username or name.",
+            group="People",
+            handle=people.search,
+            query=SearchQuery,
+            reply=Page[Person],
+            errors=(ErrorCode.RATE_LIMITED,),
+        ),
+        Endpoint(
+            method="GET",
+            path="/v1/users/{id}",
+            summary="One person.",
+            group="People",
+            handle=people.person,
+            reply=Person,
+            errors=(ErrorCode.NOT_FOUND,),
+        ),
+        Endpoint(
+            method="GET",
+            path="/v1/friends",
+            summary="Friends, with their presence.",
+            group="Friends",
+            handle=people.list_friends,
+            query=PageQuery,
+            reply=Page[Friend],
+        ),
+        Endpoint(
+            method="DELETE",
+            path="/v1/friends/{id}",
+            summary="End a friendship, or withdraw the own request (friend.end).",
+            group="Friends",
+            handle=people.end,
+            reply=Ok,
+            errors=(ErrorCode.NOT_FOUND,),
+        ),
+        Endpoint(
+            method="GET",
+            path="/v1/friends/requests",
+            summary="Friend requests that wait for an answer, from and to others.",
+            group="Friends",
+            handle=people.list_requests,
+            query=PageQuery,
+            reply=Page[FriendRequestItem],
+        ),
+        Endpoint(
+            method="POST",
+            path="/v1/friends/requests",
+            summary="Ask somebody to be friends (friend.request). Two crossing requests make a friendship.",
+            group="Friends",
+            handle=people.request,
+            body=FriendRequest,
+            reply=Ok,
+            errors=(ErrorCode.NOT_FOUND, ErrorCode.FORBIDDEN, ErrorCode.RATE_LIMITED),
+        ),
+        Endpoint(
+            method="POST",
+            path="/v1/friends/requests/answer",
+            summary="Accept or silently decline a request (friend.answer).",
+            group="Friends",
+            handle=people.answer,
+            body=FriendAnswer,
+            reply=Ok,
+            errors=(ErrorCode.NOT_FOUND, ErrorCode.FORBIDDEN, ErrorCode.CONFLICT),
+        ),
+        Endpoint(
+            method="GET",
+            path="/v1/blocks",
+            summary="Who is blocked.",
+            group="Blocks",
+            handle=people.list_blocks,
+            query=PageQuery,
+            reply=Page[Block],
+        ),
+        Endpoint(
+            method="POST",
+            path="/v1/blocks",
+            summary="Block somebody (user.block). They are told nothing.",
+            group="Blocks",
+            handle=people.block,
+            body=UserBlock,
+            reply=Ok,
+            errors=(ErrorCode.NOT_FOUND,),
+        ),
+        Endpoint(
+            method="DELETE",
+            path="/v1/blocks/{id}",
+            summary="Lift a block (user.unblock). Restores nothing.",
+            group="Blocks",
+            handle=people.unblock,
+            reply=Ok,
+            errors=(ErrorCode.NOT_FOUND,),
+        ),
+    )
