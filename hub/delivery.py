@@ -7,6 +7,7 @@ the mailbox already, and the comparison of cursors finds them.
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 
 from domain.errors import Unavailable
 from hub.node import Node
@@ -23,6 +24,23 @@ from storage.presence import Presence
 EVERYBODY = ""  # in NodeMail.forget: the relations of all others to this user
 
 log = logging.getLogger("hugmood.delivery")
+
+
+class _Telling:
+    """An ephemeral event on its way; encoded only if somebody turns out to be there."""
+
+    __slots__ = ("_body", "_event", "skip", "users")
+
+    def __init__(self, users: Sequence[str], event: Message, skip: str | None) -> None:
+        self.users = users
+        self.skip = skip
+        self._event = event
+        self._body: bytes | None = None
+
+    def body(self) -> bytes:
+        if self._body is None:
+            self._body = encode_body(self._event)
+        return self._body
 
 
 class Delivery:
@@ -47,7 +65,7 @@ class Delivery:
         self._tasks = tasks
         self._clock = clock
         self._events: list[InboxEvent] = []
-        self._tells: list[Tell] = []
+        self._tells: list[_Telling] = []
         self._forget: list[tuple[str, str]] = []
         self.unrouted = 0  # events and tells that could not be looked up because Redis was away
 
@@ -60,10 +78,10 @@ class Delivery:
 
     def tell(self, users: Sequence[str], event: Message, skip: str | None = None) -> None:
         """Bring an ephemeral *event* to every session of *users*, but not to session *skip*."""
-        tell = Tell(list(users), encode_body(event), skip)
-        self._node.tell(tell)
+        telling = _Telling(users, event, skip)
+        self._node.tell(users, telling.body, skip)
         self._schedule()
-        self._tells.append(tell)
+        self._tells.append(telling)
 
     def relation_changed(self, one: str, other: str, *, are_friends: bool | None) -> None:
         """A friendship or block of this pair changed: caches forget it, and each sees the other's presence anew.
@@ -86,7 +104,7 @@ class Delivery:
         for ring in mail.rings:
             self._node.deliver(InboxEvent(ring.user, ring.seq, ring.body))
         for tell in mail.tells:
-            self._node.tell(tell)
+            self._node.tell(tell.users, partial(bytes, tell.body), tell.skip)
         for sight in mail.sights:
             self._node.show(sight)
         for one, other in mail.forget:
@@ -122,7 +140,7 @@ class Delivery:
         self,
         nodes: dict[str, list[str]],
         events: Sequence[InboxEvent],
-        tells: Sequence[Tell],
+        tells: Sequence[_Telling],
         forget: Sequence[tuple[str, str]],
     ) -> None:
         if not nodes:
@@ -132,7 +150,7 @@ class Delivery:
                 self._doorbell.ring(node, Ring(event.user, event.seq, event.body))
         for tell in tells:
             for node in {node for user in tell.users for node in nodes.get(user, ())}:
-                self._doorbell.tell(node, tell)
+                self._doorbell.tell(node, Tell(list(tell.users), tell.body(), tell.skip))
         for one, other in forget:
             for node in {*nodes.get(one, ()), *nodes.get(other, ())}:
                 self._doorbell.forget(node, one, other)

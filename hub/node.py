@@ -4,14 +4,14 @@ Invariant: every session of a user hangs on one `Seat`, whose `head` is the high
 has heard of for that user; a session whose cursor is below it is in `behind` or cannot take more.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from domain.presence import Rank, merge
 from protocol.codec import Codec, encode_body, numbered, transcode
 from protocol.events import Presence
 from protocol.frames import BINARY, TEXT, frame
-from protocol.nodes import Sight, Tell
+from protocol.nodes import Sight
 from storage.inbox import InboxEvent
 
 
@@ -151,16 +151,16 @@ class Node:
         seat = self.seats.get(member.user)
         return seat is not None and member.cursor < seat.head
 
-    def tell(self, tell: Tell) -> None:
-        """An ephemeral event for those of its users who are here."""
+    def tell(self, users: Iterable[str], body: Callable[[], bytes], skip: str | None) -> None:
+        """An ephemeral event for those of *users* who are here, but not for session *skip*. *body* is asked once at most."""
         payload: Payload | None = None
-        for user in tell.users:
+        for user in users:
             seat = self.seats.get(user)
             if seat is None:
                 continue
             for member in seat.members:
-                if member.id != tell.skip:
-                    payload = payload or Payload(tell.body)
+                if member.id != skip:
+                    payload = payload or Payload(body())
                     member.tell(payload)
 
     def show(self, sight: Sight) -> None:
