@@ -20,6 +20,7 @@ from deploy.binaries import Program, find_postgres, find_valkey, within_reach
 from deploy.children import CannotStart, Child, spawn
 from deploy.cluster import DATABASE, USER, make_cluster
 from deploy.folder import DataFolder
+from deploy.logs import last_words
 from deploy.ports import LOOPBACK, free_port
 
 READY_WITHIN_S = 60.0  # recovery from a large write-ahead log takes its time
@@ -69,6 +70,21 @@ class EmbeddedServer(Protocol):
     """What `hugmood up` knows of either of them."""
 
     @property
+    def name(self) -> str:
+        """As people call it."""
+        ...
+
+    @property
+    def log_name(self) -> str:
+        """Of its file below `log/`, without the ending."""
+        ...
+
+    @property
+    def stop_steps(self) -> tuple[tuple[signal.Signals, float], ...]:
+        """Signals in order, each with the seconds it gets; then SIGKILL."""
+        ...
+
+    @property
     def url(self) -> str:
         """For clients on this machine; the same over restarts as long as its port stays free."""
         ...
@@ -86,7 +102,7 @@ class EmbeddedServer(Protocol):
         """Block until it answers. Raises: CannotStart, with the last line of its log."""
         ...
 
-    def stop(self, within_s: float = STOP_WITHIN_S) -> None:
+    def stop(self) -> None:
         """Block until it is gone, with everything written out."""
         ...
 
@@ -95,6 +111,8 @@ class EmbeddedPostgres:
     """One PostgreSQL cluster below a data folder. Without *is_durable*, for tests, it never waits for the disk."""
 
     name = "PostgreSQL"
+    log_name = "postgres"
+    stop_steps = ((signal.SIGINT, STOP_WITHIN_S), (signal.SIGQUIT, 6.0))  # "fast", then "immediate"
 
     def __init__(self, folder: DataFolder, *, is_durable: bool = True) -> None:
         self._folder = folder
@@ -128,14 +146,14 @@ class EmbeddedPostgres:
         settings["port"] = str(state.postgres_port)
         argv: list[str | Path] = [path, "-D", self.cluster, *(f"--{name}={value}" for name, value in settings.items())]
         # SIGQUIT: the postmaster takes its own children with it at once, and recovers from its log next time.
-        self._child = _spawn(self._folder, argv, "postgres", signal.SIGQUIT)
+        self._child = _spawn(self._folder, argv, self.log_name, signal.SIGQUIT)
 
     def wait_ready(self, within_s: float = READY_WITHIN_S) -> None:
         _wait_until(self._is_ready, self._folder, self.child, within_s)
 
-    def stop(self, within_s: float = STOP_WITHIN_S) -> None:
+    def stop(self) -> None:
         if self._child:
-            self._child.stop((signal.SIGINT, within_s), (signal.SIGQUIT, 6.0))
+            self._child.stop(*self.stop_steps)
             self._child = None
 
     def _program(self) -> Program:
@@ -171,6 +189,8 @@ class EmbeddedValkey:
     """One Valkey (or Redis) below a data folder."""
 
     name = "Valkey"
+    log_name = "valkey"
+    stop_steps = ((signal.SIGTERM, STOP_WITHIN_S),)
 
     def __init__(self, folder: DataFolder) -> None:
         self._folder = folder
@@ -204,14 +224,14 @@ class EmbeddedValkey:
             settings["min-string-size-avoid-copy-reply"] = "0"
         # The settings go in by standard input: the password shows neither on disk nor in the list of processes.
         # SIGTERM: it takes the child that rewrites its log with it, which SIGKILL would leave behind.
-        self._child = _spawn(self._folder, [path, "-"], "valkey", signal.SIGTERM, settings)
+        self._child = _spawn(self._folder, [path, "-"], self.log_name, signal.SIGTERM, settings)
 
     def wait_ready(self, within_s: float = READY_WITHIN_S) -> None:
         _wait_until(self._is_ready, self._folder, self.child, within_s)
 
-    def stop(self, within_s: float = STOP_WITHIN_S) -> None:
+    def stop(self) -> None:
         if self._child:
-            self._child.stop((signal.SIGTERM, within_s))
+            self._child.stop(*self.stop_steps)
             self._child = None
 
     def _is_ready(self) -> bool:
@@ -280,8 +300,7 @@ def _wait_until(is_ready: Callable[[], bool], folder: DataFolder, child: Child, 
     while not is_ready():
         code = child.exit_code
         if code is not None or time.monotonic() > deadline:
-            log = folder.path / "log" / f"{child.name}.log"
-            lines = log.read_text(encoding="utf-8", errors="replace").splitlines() or ["it said nothing"]
+            log = folder.log_path(child.name)
             what = f"ended with code {code}" if code is not None else f"was not ready within {within_s:.0f} s"
-            raise CannotStart(f"The embedded {child.name} {what}: {lines[-1]} (see {log})")
+            raise CannotStart(f"The embedded {child.name} {what}: {last_words(log)} (see {log})")
         time.sleep(READY_POLL_S)

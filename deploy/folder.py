@@ -30,6 +30,10 @@ LOG_MAX_BYTES = 10 * 1024 * 1024
 SECRET_BYTES = 48
 
 
+class InUse(CannotStart):
+    """Somebody else works on the data folder."""
+
+
 class ServersState(Struct, kw_only=True):
     """What makes the second start find the first one's servers. *home*: see the module."""
 
@@ -56,7 +60,7 @@ class DataFolder:
 
     @classmethod
     def hold(cls, path: Path) -> "DataFolder":
-        """Make *path* if need be, and lock it. Raises: CannotStart if somebody else holds it or it is not writable."""
+        """Make *path* if need be, and lock it. Raises: InUse; CannotStart if it cannot be written."""
         path = path.absolute()
         make_folder(path, 0o711 if os.geteuid() == 0 else 0o700)
         lock = _lock(path)
@@ -77,20 +81,21 @@ class DataFolder:
         """Remember ports and passwords."""
         write_private(self.path / "servers.json", msgspec.json.encode(self.state))
 
-    def secret(self) -> bytes:
-        """What signs access tokens, made at the first start."""
+    def secret_file(self) -> Path:
+        """The file with what signs access tokens, made at the first start."""
         path = self.path / "secret"
-        try:
-            return path.read_bytes().strip()
-        except FileNotFoundError:
+        if not path.exists():
             write_private(path, secrets.token_urlsafe(SECRET_BYTES).encode())
-            return path.read_bytes()
+        return path
+
+    def log_path(self, name: str) -> Path:
+        """Where `open_log` writes."""
+        return self.path / "log" / f"{name}.log"
 
     def open_log(self, name: str) -> int:
-        """A descriptor to append to `log/NAME.log`; a log that has grown too large is put aside once."""
-        folder = self.path / "log"
-        make_folder(folder, 0o700)
-        path = folder / f"{name}.log"
+        """A descriptor to append to the log *name*; one that has grown too large is put aside first."""
+        path = self.log_path(name)
+        make_folder(path.parent, 0o700)
         if path.exists() and path.stat().st_size > LOG_MAX_BYTES:
             path.replace(path.with_suffix(".log.old"))
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -134,7 +139,7 @@ def _load_state(path: Path) -> ServersState:
 
 
 def _lock(path: Path) -> int:
-    """Raises: CannotStart, at once if the holder lives, else when its servers are still there after a while."""
+    """Raises: InUse, at once if the holder lives, else when its servers are still there after a while; CannotStart."""
     file = path / "lock"
     try:
         lock = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -145,7 +150,7 @@ def _lock(path: Path) -> int:
         holder = os.pread(lock, 20, 0).decode(errors="replace").strip()
         if _is_alive(holder) or time.monotonic() > deadline:
             os.close(lock)
-            raise CannotStart(f"The data folder {path} is in use by another hugmood (process {holder or 'unknown'}).")
+            raise InUse(f"The data folder {path} is in use by another hugmood (process {holder or 'unknown'}).")
         time.sleep(LOCK_POLL_S)
     os.ftruncate(lock, 0)
     os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)

@@ -1,0 +1,272 @@
+"""Reads what `HUGMOOD_*` says into the frozen settings of the processes.
+
+Invariant: all wrong values are reported at once, each with what is allowed, and a report never quotes a secret: neither
+passwords in URLs nor keys. This is the only reader of settings; deploy/cli.py hands it the environment.
+"""
+
+import difflib
+import ipaddress
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from deploy.children import CannotStart
+from hub.settings import SECRET_MIN_BYTES, HubSettings
+from workers.settings import SERVED, WorkerSettings
+
+PREFIX = "HUGMOOD_"
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+Parse = Callable[[str], Any]
+Settings = TypeVar("Settings")
+Environment = Mapping[str, str]
+
+
+class WrongSettings(CannotStart):
+    """One or more settings are wrong: one line each."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+class Setting(Struct, frozen=True):
+    """One name in the environment and the field it fills. *parse* raises ValueError with what is allowed."""
+
+    name: str
+    field: str
+    parse: Parse
+
+
+def _text(value: str) -> str:
+    if not value.strip():
+        raise ValueError("must not be empty")
+    return value.strip()
+
+
+def _number(low: float, high: float) -> Parse:
+    def parse(value: str) -> int:
+        if not re.fullmatch(r"\d{1,12}", value.strip()) or not low <= int(value) <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}")
+        return int(value)
+
+    return parse
+
+
+def _seconds(high: float) -> Parse:
+    def parse(value: str) -> float:
+        if not re.fullmatch(r"\d{1,6}(\.\d{1,3})?", value.strip()) or not float(value) <= high:
+            raise ValueError(f"must be a number of seconds from 0 to {high:g}")
+        return float(value)
+
+    return parse
+
+
+def _switch(value: str) -> bool:
+    if value not in {"on", "off"}:
+        raise ValueError("must be on or off")
+    return value == "on"
+
+
+def _items(parse_item: Callable[[str], str]) -> Parse:
+    def parse(value: str) -> tuple[str, ...]:
+        return tuple(parse_item(item.strip()) for item in value.split(",") if item.strip())
+
+    return parse
+
+
+def _origin(item: str) -> str:
+    if not re.fullmatch(r"https?://[^/\s,?#@]+", item):
+        raise ValueError("must be origins such as https://app.example, with commas between them and without paths")
+    return item.lower()
+
+
+def _network(item: str) -> str:
+    try:
+        return str(ipaddress.ip_network(item))
+    except ValueError:
+        raise ValueError("must be addresses or networks such as 10.0.0.0/8, with commas between them") from None
+
+
+def _kind(item: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9_-]{0,31}", item):
+        raise ValueError("must be words of lower-case letters, digits, - and _, with commas between them")
+    return item
+
+
+def _queue(item: str) -> str:
+    if item not in list(SERVED):
+        raise ValueError(f"must be one or more of {', '.join(SERVED)}, with commas between them")
+    return next(queue for queue in SERVED if queue == item)
+
+
+def _url(schemes: Sequence[str], example: str) -> Parse:
+    def parse(value: str) -> str:
+        try:
+            is_good = urlsplit(value).scheme in schemes and urlsplit(value).port != 0
+        except ValueError:  # a port that is no number
+            is_good = False
+        if not is_good:
+            raise ValueError(f"must be a URL such as {example}")
+        return value
+
+    return parse
+
+
+_PORT = _number(1, 65_535)
+_REDIS_URL = _url(("redis", "rediss", "unix"), "redis://:password@host:6379/0")
+_CONNECTIONS = _number(1, 1_000)
+
+SERVERS = (
+    Setting(
+        "HUGMOOD_DATABASE_URL",
+        "database_url",
+        _url(("postgresql", "postgres"), "postgresql://user:password@host:5432/name"),
+    ),
+    Setting("HUGMOOD_REDIS_URL", "redis_url", _REDIS_URL),
+)
+HUB = (
+    *SERVERS,
+    Setting("HUGMOOD_HOST", "host", _text),
+    Setting("HUGMOOD_PORT", "port", _PORT),
+    Setting("HUGMOOD_METRICS_HOST", "metrics_host", _text),
+    Setting("HUGMOOD_METRICS_PORT", "metrics_port", _PORT),
+    Setting("HUGMOOD_ALLOWED_ORIGINS", "allowed_origins", _items(_origin)),
+    Setting("HUGMOOD_TRUSTED_PROXIES", "trusted_proxies", _items(_network)),
+    Setting("HUGMOOD_LIMITS", "limits_on", _switch),
+    Setting("HUGMOOD_HUG_KINDS", "hug_kinds", _items(_kind)),
+    Setting("HUGMOOD_MAX_CONNECTIONS", "max_connections", _number(0, 10_000_000)),
+    Setting("HUGMOOD_MAX_CONNECTIONS_PER_ADDRESS", "max_connections_per_address", _number(1, 10_000_000)),
+    Setting("HUGMOOD_MAX_CONNECTIONS_PER_USER", "max_connections_per_user", _number(1, 10_000_000)),
+    Setting("HUGMOOD_DATABASE_CONNECTIONS", "database_connections", _CONNECTIONS),
+    Setting("HUGMOOD_DRAIN_S", "drain_s", _seconds(600)),
+)
+WORKER = (
+    *SERVERS,
+    Setting("HUGMOOD_JOBS_REDIS_URL", "jobs_redis_url", _REDIS_URL),
+    Setting("HUGMOOD_METRICS_HOST", "metrics_host", _text),
+    Setting("HUGMOOD_METRICS_PORT", "metrics_port", _PORT),
+    Setting("HUGMOOD_QUEUES", "queues", _items(_queue)),
+    Setting("HUGMOOD_DATABASE_CONNECTIONS", "database_connections", _CONNECTIONS),
+    Setting("HUGMOOD_STOP_WAIT_S", "stop_wait_s", _seconds(600)),
+)
+OTHER_NAMES = ("HUGMOOD_SECRET", "HUGMOOD_SECRET_FILE", "HUGMOOD_LOG", "HUGMOOD_DATA")
+
+
+def load_hub_settings(environment: Environment) -> HubSettings:
+    """For one hub. Raises: WrongSettings."""
+    problems: list[str] = []
+    given = _given(HUB, environment, problems)
+    given["secret"] = _secret(environment, problems)
+    _require(SERVERS, given, environment, problems)
+    if given["secret"] is None:
+        problems.append(
+            f"HUGMOOD_SECRET or HUGMOOD_SECRET_FILE is missing: at least {SECRET_MIN_BYTES} bytes, the same on every hub"
+        )
+    return _build(HubSettings, given, problems)
+
+
+def load_worker_settings(environment: Environment) -> WorkerSettings:
+    """For one worker. Raises: WrongSettings."""
+    problems: list[str] = []
+    given = _given(WORKER, environment, problems)
+    _require(SERVERS, given, environment, problems)
+    return _build(WorkerSettings, given, problems)
+
+
+def check_settings(environment: Environment) -> None:
+    """Everything but what may be missing, for those who start others. Raises: WrongSettings."""
+    problems: list[str] = []
+    _given({setting.name: setting for setting in (*HUB, *WORKER)}.values(), environment, problems)
+    _secret(environment, problems)
+    load_log_level(environment, problems)
+    if problems:
+        raise WrongSettings(list(dict.fromkeys(problems)))
+
+
+def load_secret(environment: Environment) -> bytes | None:
+    """What signs access tokens, if the environment says. Raises: WrongSettings."""
+    problems: list[str] = []
+    secret = _secret(environment, problems)
+    if problems:
+        raise WrongSettings(problems)
+    return secret
+
+
+def load_database_url(environment: Environment) -> str | None:
+    """The database, if the environment names one. Raises: WrongSettings."""
+    problems: list[str] = []
+    given = _given(SERVERS[:1], environment, problems)
+    if problems:
+        raise WrongSettings(problems)
+    url: str | None = given.get("database_url")
+    return url
+
+
+def load_log_level(environment: Environment, problems: list[str] | None = None) -> str:
+    """One of `LOG_LEVELS`. Raises: WrongSettings, unless *problems* takes it."""
+    level = environment.get("HUGMOOD_LOG", "info").lower()
+    if level not in LOG_LEVELS:
+        problem = f"HUGMOOD_LOG must be one of {', '.join(LOG_LEVELS)}"
+        if problems is None:
+            raise WrongSettings([problem])
+        problems.append(problem)
+    return level
+
+
+def unknown_names(environment: Environment) -> list[str]:
+    """A line of warning for each name that looks like ours and is not."""
+    known = {setting.name for setting in (*HUB, *WORKER)} | set(OTHER_NAMES)
+    lines = []
+    for name in sorted(environment):
+        if name.startswith(PREFIX) and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            lines.append(f"{name} is not a setting{f': did you mean {near[0]}?' if near else ' and has no effect'}")
+    return lines
+
+
+def _given(table: "Sequence[Setting] | Any", environment: Environment, problems: list[str]) -> dict[str, Any]:
+    """The fields that the environment names; an empty value counts as not named."""
+    given = {}
+    for setting in table:
+        if value := environment.get(setting.name):
+            try:
+                given[setting.field] = setting.parse(value)
+            except ValueError as error:
+                problems.append(f"{setting.name} {error}")
+    return given
+
+
+def _require(table: Sequence[Setting], given: dict[str, Any], environment: Environment, problems: list[str]) -> None:
+    problems += [f"{setting.name} is missing" for setting in table if not environment.get(setting.name)]
+    for setting in table:
+        given.setdefault(setting.field, "")
+
+
+def _secret(environment: Environment, problems: list[str]) -> bytes | None:
+    text, file = environment.get("HUGMOOD_SECRET"), environment.get("HUGMOOD_SECRET_FILE")
+    if text and file:
+        problems.append("HUGMOOD_SECRET and HUGMOOD_SECRET_FILE are both set: choose one")
+        return b""
+    if not text and not file:
+        return None
+    try:
+        secret = text.encode() if text else Path(file or "").read_bytes().strip()
+    except OSError as error:
+        problems.append(f"HUGMOOD_SECRET_FILE cannot be read: {error.strerror}")
+        return b""
+    if len(secret) < SECRET_MIN_BYTES:
+        problems.append(
+            f"{'HUGMOOD_SECRET' if text else 'HUGMOOD_SECRET_FILE'} must hold at least {SECRET_MIN_BYTES} bytes"
+        )
+    return secret
+
+
+def _build(kind: Callable[..., Settings], given: dict[str, Any], problems: list[str]) -> Settings:
+    if problems:
+        raise WrongSettings(problems)
+    return kind(**given)
