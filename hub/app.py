@@ -7,25 +7,29 @@ import resource
 import time
 from contextlib import AsyncExitStack, suppress
 from functools import partial
-from pathlib import Path
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
-from starlette.applications import Starlette
 
 from domain.errors import Unavailable
+from domain.friendships import NO_LIMITS, FriendLimits
 from domain.ids import uuid7
 from hub.admission import Admission, AdmissionLimits
+from hub.api.app import ApiServices, build_api
 from hub.connection import ConnectionCounts
 from hub.counters import Histogram
 from hub.delivery import Delivery
 from hub.dispatch import Dispatch
+from hub.handlers.accounts import AccountHandlers
 from hub.handlers.friends import FriendHandlers
 from hub.handlers.hugs import HugHandlers, tell_delivered
+from hub.handlers.profiles import ProfileHandlers
 from hub.health import Health, operators_app
 from hub.mailbox_reader import READERS, MailboxReader
 from hub.metrics import HubCollector, Sources
 from hub.node import Node
 from hub.opening import Openings
+from hub.pages import SecurityHeaders, page_routes
+from hub.passwords import Passwords
 from hub.registrar import Registrar
 from hub.relations import Relations
 from hub.server import HubServer, OperatorsServer, listen
@@ -38,13 +42,13 @@ from storage.directory import Directory
 from storage.doorbell import Doorbell, Listener
 from storage.hug_commits import BATCH_MAX, HugCommits
 from storage.inbox import load_epoch
+from storage.limits import Limits
 from storage.migrate import check
 from storage.postgres import Database
 from storage.presence import Presence
 from storage.receipts import Receipts
 from storage.redis import RedisLink
 
-WEB = Path(__file__).parent / "web"
 FILES_KEPT_FREE = 500  # open files for everything that is not a client's socket
 BATCH_BOUNDS = (1, 2, 5, 10, 20, 50, 100, 200, BATCH_MAX)
 SECONDS_BOUNDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
@@ -102,7 +106,7 @@ async def serve(settings: HubSettings) -> None:
         per_user = settings.max_connections_per_user if settings.limits_on else 0
         openings = Openings(node, epoch, verifier, registrar, presence, database, sweep, clock, per_user)
         hugs = HugHandlers(relations, commits, receipts, delivery, clock, settings.hug_kinds)
-        friends = FriendHandlers(database, delivery, clock)
+        friends = FriendHandlers(database, delivery, clock, FriendLimits() if settings.limits_on else NO_LIMITS)
         dispatch = Dispatch(
             openings, hugs, friends, receipts, verifier, sweep, tasks, clock, limits_on=settings.limits_on
         )
@@ -145,8 +149,25 @@ async def serve(settings: HubSettings) -> None:
         ):
             tasks.keep(work, work.__qualname__)
 
+        passwords = await stack.enter_async_context(Passwords())
+        limits = Limits(redis, clock, is_on=settings.limits_on)
+        api = build_api(
+            ApiServices(
+                database=database,
+                verifier=verifier,
+                limits=limits,
+                clock=clock,
+                accounts=AccountHandlers(database, passwords, limits, settings.secret, clock),
+                profiles=ProfileHandlers(database, delivery),
+                friends=friends,
+                hugs=hugs,
+                statuses=lambda _asker, users: presence.seen_by_friends(users),
+                allowed_origins=settings.allowed_origins,
+                more_routes=[*health.routes(), *page_routes()],
+            )
+        )
         server = HubServer(
-            Starlette(routes=health.routes()),
+            SecurityHeaders(api),
             admission,
             sweep,
             commits,

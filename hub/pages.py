@@ -4,12 +4,10 @@ from pathlib import Path
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-from protocol.asyncapi import asyncapi_document
 
 WEB = Path(__file__).parent / "web"
 
@@ -42,16 +40,11 @@ class SecurityHeaders:
 
 def page_routes() -> list[BaseRoute]:
     """`/`, `/web/…` and the description of the socket."""
-    document = asyncapi_document()
 
     async def index(_request: Request) -> Response:
         return FileResponse(WEB / "index.html")
 
-    async def asyncapi(_request: Request) -> Response:
-        return JSONResponse(document)
-
     return [
         Route("/", index),
-        Route("/asyncapi.json", asyncapi),
         Mount("/web", app=StaticFiles(directory=WEB)),
     ]

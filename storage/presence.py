@@ -56,6 +56,8 @@ where coalesce(p.who_sees_online, 'friends') <> 'nobody'
 group by f.user_id
 """
 
+_HIDDEN = "select user_id from privacy where user_id = any($1::uuid[]) and who_sees_online = 'nobody'"
+
 
 class Change(Struct, frozen=True, gc=False):
     """*user* now shows *rank*; nobody has been told yet but the record says so."""
@@ -86,6 +88,14 @@ class Presence:
         replies = await self._redis.pipeline([("GET", keys.told(user)) for user in users])
         ranks = {user: int(reply.split(b":")[0]) for user, reply in zip(users, replies, strict=True) if reply}
         return {user: shown(rank) for user, rank in ranks.items() if rank != Rank.OFFLINE}
+
+    async def seen_by_friends(self, users: Sequence[str]) -> dict[str, str]:
+        """`shown`, without those who let nobody see them. Raises: Unavailable."""
+        statuses = await self.shown(users)
+        rows = await self._database.fetch(_HIDDEN, list(statuses))
+        for row in rows:
+            del statuses[str(row["user_id"])]
+        return statuses
 
     async def announce(self, users: Sequence[str], now_ms: int) -> dict[str, int]:
         """Tell friends what has changed for *users*; who must be looked at again, and in how many ms.

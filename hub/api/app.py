@@ -10,7 +10,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from hub.api.accounts import account_endpoints
 from hub.api.endpoints import Endpoint, Gate, Responder
@@ -49,7 +49,7 @@ class ApiServices(Struct, frozen=True, kw_only=True):
     hugs: HugHandlers
     statuses: Statuses
     allowed_origins: Sequence[str] = ()
-    more_routes: Sequence[Route] = ()
+    more_routes: Sequence[BaseRoute] = ()
 
 
 def declare(services: ApiServices) -> list[Endpoint]:

@@ -33,14 +33,11 @@ def describe(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
     types = [Problem, *(kind for endpoint in endpoints for kind in _types(endpoint))]
     schemas, components = msgspec.json.schema_components(types, ref_template=REF_TEMPLATE)
     refs = dict(zip((_key(kind) for kind in types), schemas, strict=True))
-    for endpoint in endpoints:
-        if endpoint.query is not None:
-            components.pop(endpoint.query.__name__, None)  # told as parameters
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
         paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, refs)
     paths |= _probes()
-    return {
+    document = {
         "openapi": "3.1.0",
         "info": {
             "title": "HugMood",
@@ -52,10 +49,48 @@ def describe(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
         "tags": [{"name": group} for group in dict.fromkeys([*(e.group for e in endpoints), "Operation"])],
         "paths": paths,
         "components": {
-            "schemas": {name: _relaxed(schema) for name, schema in sorted(components.items())},
+            "schemas": _reached(paths, {name: _relaxed(schema) for name, schema in components.items()}),
             "securitySchemes": {"access_token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
         },
     }
+    plain: dict[str, Any] = _portable(document)
+    return plain
+
+
+def _portable(schema: Any) -> Any:
+    """Patterns as ECMA-262 writes them: where Python says \\Z for the end of the text, JSON Schema says $."""
+    if isinstance(schema, list):
+        return [_portable(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: value.replace(r"\Z", "$") if key == "pattern" and isinstance(value, str) else _portable(value)
+        for key, value in schema.items()
+    }
+
+
+def _reached(paths: Any, schemas: dict[str, Any]) -> dict[str, Any]:
+    """Those *schemas* that *paths* refer to; queries are told as parameters."""
+    reached: set[str] = set()
+    waiting = [*_references(paths)]
+    while waiting:
+        name = waiting.pop()
+        if name not in reached:
+            reached.add(name)
+            waiting += _references(schemas[name])
+    return {name: schemas[name] for name in sorted(reached)}
+
+
+def _references(schema: Any) -> Iterator[str]:
+    if isinstance(schema, list):
+        for item in schema:
+            yield from _references(item)
+    elif isinstance(schema, dict):
+        for key, value in schema.items():
+            if key == "$ref":
+                yield value.rpartition("/")[2]
+            else:
+                yield from _references(value)
 
 
 def _types(endpoint: Endpoint) -> Iterator[Any]:

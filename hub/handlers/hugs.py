@@ -7,10 +7,10 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 import msgspec
-from domain.privacy import check_may_hug
 
 from domain.errors import Invalid, Refusal
 from domain.hugs import KINDS, check_kind, check_message, check_style
+from domain.privacy import check_may_hug
 from domain.times import rfc3339
 from hub.handlers.ports import Actor, Delivery
 from hub.relations import Relations
