@@ -54,11 +54,11 @@ class Caller(Struct, frozen=True):
 
 _CREATE = """
 with new_user as (
-    insert into users (id, username, is_anonymous, created_at) values ($1, $3, $3 is null, $6)
+    insert into users (id, username, is_anonymous, created_at) values ($1, $3::text, $3::text is null, $6::timestamptz)
 ), new_profile as (
     insert into profiles (user_id, display_name) values ($1, $2)
 ), new_credential as (
-    insert into credentials (user_id, email, password_hash, changed_at) select $1, $4, $5, $6 where $4::text is not null
+    insert into credentials (user_id, email, password_hash, changed_at) select $1::uuid, $4::text, $5::text, $6::timestamptz where $4::text is not null
 ), new_inbox as (
     insert into inbox_heads (user_id) values ($1)
 ), new_family as (
