@@ -158,15 +158,21 @@ class Link:
         self._ears.on_welcome(welcome)
 
     async def _pump(self, socket: ClientConnection) -> Farewell:
-        farewell = Farewell(_LOST, "the connection was lost", Reconnect.BACKOFF)
+        # No task group: in Python 3.11 it forgets a cancellation that comes while one of its tasks fails.
+        tasks = [
+            asyncio.create_task(self._receive(socket), name="hugmood client receives"),
+            asyncio.create_task(self._send(socket), name="hugmood client sends"),
+        ]
         try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._receive(socket), name="hugmood client receives")
-                group.create_task(self._send(socket), name="hugmood client sends")
-        except* _Ended as group_ended:
-            for error in _leaves(group_ended):
-                farewell = error.farewell
-        return farewell
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        finally:
+            for task in tasks:
+                task.cancel()
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+        for error in results:
+            if isinstance(error, Exception) and not isinstance(error, _Ended):
+                raise error
+        return next(error.farewell for error in results if isinstance(error, _Ended))
 
     async def _receive(self, socket: ClientConnection) -> None:
         try:
@@ -220,14 +226,6 @@ class Link:
 
 def _earliest(times: Iterable[float | None]) -> float | None:
     return min((time for time in times if time is not None), default=None)
-
-
-def _leaves(group: BaseExceptionGroup[_Ended]) -> Iterable[_Ended]:
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _leaves(error)
-        else:
-            yield error
 
 
 def _turned_away(error: InvalidStatus) -> Farewell:
