@@ -4,6 +4,7 @@ import { avatar, byId, element, icon, showList } from "./dom.js";
 import { ago, timeElement } from "./times.js";
 
 const SEARCH_AFTER_MS = 250;
+const SEARCH_MIN = 2;
 const STATUS = new Map([
   ["online", "Online"],
   ["away", "Away"],
@@ -128,14 +129,10 @@ export class FriendsPanel {
   async #search() {
     const turn = ++this.#searches;
     const text = byId("search").value.trim();
-    if (text === "") {
-      this.#found = [];
-      this.#show();
-      return;
-    }
     let problem = "";
     let items = [];
     try {
+      if (text.length < SEARCH_MIN) throw new Error("Type at least two letters.");
       ({ items } = await this.#app.api.get(`/v1/users?${new URLSearchParams({ search: text, limit: "20" })}`));
       if (items.length === 0) problem = `Nobody called “${text}” can be found.`;
     } catch (error) {

@@ -6,7 +6,9 @@
  */
 
 const PAGE = 20;
-const STATES = ["failed", "sending", "accepted", "delivered", "seen", "felt"];
+const CATCH_UP_PAGE = 100;
+const TOLD_EARLY_MAX = 200;
+const STATES = ["sending", "failed", "accepted", "delivered", "seen", "felt"];
 
 /**
  * @typedef {object} Hug
@@ -15,7 +17,7 @@ const STATES = ["failed", "sending", "accepted", "delivered", "seen", "felt"];
  * @property {{id: string, name?: string}} to
  * @property {string} kind
  * @property {string | null} [message]
- * @property {string} state one of `STATES`
+ * @property {string} state one of STATES
  * @property {string} at RFC 3339
  * @property {string | null} [seen_at]
  * @property {string} [problem] why it failed
@@ -28,6 +30,8 @@ class HugList extends EventTarget {
   #cursor = null;
   /** @type {Map<string, Hug>} */
   #hugs = new Map();
+  /** @type {Map<string, object>} what was told of hugs that are not here: their page may be on its way */
+  #early = new Map();
   #api;
   #direction;
 
@@ -46,25 +50,35 @@ class HugList extends EventTarget {
     return this.#hugs.get(id);
   }
 
-  /** The newest page, put over what is here. Rejects as `Api.call`. */
+  /** Is hug *id* known here to have been read? */
+  isSeen(id) {
+    const state = this.#hugs.get(id)?.state;
+    return state === "seen" || state === "felt";
+  }
+
+  /** The newest page, in place of what is here, but for what comes in meanwhile. Rejects as `Api.call`. */
   async load() {
-    const isFirst = !this.isLoaded;
-    const page = await this.#page(null);
-    if (isFirst) this.#turnTo(page);
+    const before = [...this.#hugs.values()].filter(({ state }) => state !== "sending" && state !== "failed");
+    const page = await this.#page({ limit: PAGE });
+    for (const { id } of before) this.#hugs.delete(id);
+    this.#turnTo(page);
     this.isLoaded = true;
     this.put(...page.items);
   }
 
   /** What changed since *since* (RFC 3339): delivered and seen are not told again after a lost connection. */
   async catchUp(since) {
-    const query = new URLSearchParams({ direction: this.#direction, limit: "100", changed_since: since });
-    const page = await this.#api.get(`/v1/hugs?${query}`);
-    this.put(...page.items);
+    let cursor = null;
+    do {
+      const page = await this.#page({ limit: CATCH_UP_PAGE, changed_since: since, ...(cursor ? { cursor } : {}) });
+      this.put(...page.items);
+      cursor = page.next;
+    } while (cursor);
   }
 
   /** One more page into the past. */
   async more() {
-    const page = await this.#page(this.#cursor);
+    const page = await this.#page({ limit: PAGE, cursor: this.#cursor });
     this.#turnTo(page);
     this.put(...page.items);
   }
@@ -74,24 +88,27 @@ class HugList extends EventTarget {
     this.hasMore = this.#cursor !== null;
   }
 
-  #page(cursor) {
-    const query = new URLSearchParams({ direction: this.#direction, limit: String(PAGE) });
-    if (cursor !== null) query.set("cursor", cursor);
-    return this.#api.get(`/v1/hugs?${query}`);
+  #page(query) {
+    return this.#api.get(`/v1/hugs?${new URLSearchParams({ direction: this.#direction, ...query })}`);
   }
 
   /** Add hugs, or what is newly known of them. */
   put(...hugs) {
     for (const hug of hugs) {
-      const known = this.#hugs.get(hug.id);
-      this.#hugs.set(hug.id, known === undefined ? hug : { ...known, ...defined(hug), state: later(known.state, hug.state) });
+      const known = this.#hugs.get(hug.id) ?? { ...this.#early.get(hug.id) };
+      this.#early.delete(hug.id);
+      this.#hugs.set(hug.id, { ...known, ...defined(hug), state: later(known.state, hug.state) });
     }
     this.dispatchEvent(new Event("change"));
   }
 
-  /** One field or more of a hug that is here. */
+  /** Something newly known of hug *id*, which may not be here yet. */
   change(id, fields) {
-    if (this.#hugs.has(id)) this.put({ id, ...fields });
+    if (this.#hugs.has(id)) {
+      this.put({ id, ...fields });
+    } else if (this.#early.size < TOLD_EARLY_MAX) {
+      this.#early.set(id, { ...this.#early.get(id), ...fields });
+    }
   }
 
   /** Take a failed hug off the list. */
@@ -115,7 +132,7 @@ export class Hugs {
 }
 
 function later(known, told) {
-  if (told === undefined) return known;
+  if (told === undefined || known === undefined) return told ?? known;
   return STATES.indexOf(told) >= STATES.indexOf(known) ? told : known;
 }
 

@@ -67,12 +67,6 @@ export class Identity {
     return this.#kept.user;
   }
 
-  /** What the hub says about us now. */
-  updateUser(user) {
-    this.#kept = { ...this.#kept, user: { ...this.#kept.user, ...user } };
-    this.#write();
-  }
-
   /**
    * An access token the hub should take; `isFresh`: another than the last one.
    * Rejects with `SignedOut` when only logging in helps, else with what stopped it.
@@ -100,7 +94,7 @@ export class Identity {
         }
         throw error;
       }
-      this.#keep({ ...keptOf(answer), user: { ...this.user, ...answer.user } });
+      this.#keep(keptOf(answer));
       this.#channel.postMessage({ instead_of: used, kept: this.#kept });
       return this.#kept.access;
     });
@@ -145,8 +139,9 @@ export function deviceId() {
 
 /** @returns {Kept} */
 function keptOf(answer) {
+  const { id, name, username, anonymous } = answer.user; // the rest is the hub's to keep
   return {
-    user: answer.user,
+    user: { id, name, username, anonymous },
     access: answer.access_token,
     refresh: answer.refresh_token,
     expiresAt: Date.now() + answer.expires_in * 1000,
