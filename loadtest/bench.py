@@ -64,7 +64,7 @@ def people_needed(options: argparse.Namespace) -> int:
         "idle": options.sessions,
         "full": 2 * options.pairs,
     }
-    return max(counts[run] for run in options.runs)
+    return max(2, max(counts[run] for run in options.runs) + 1 & ~1)  # even, so that everybody has a friend
 
 
 def busy_pairs(rate: float) -> int:

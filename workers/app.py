@@ -21,8 +21,10 @@ from workers.care import Care
 from workers.counts import JobCounts
 from workers.health import Health, OperatorsServer, listen
 from workers.retry import Job
-from workers.runner import Runner
+from workers.runner import POLL_DELAY_S, Runner
 from workers.settings import WorkerSettings
+
+POLL_DELAYS_S = {Queue.CARE: 0.2}  # nobody waits for housekeeping, and looking costs even when there is nothing
 
 log = logging.getLogger("hugmood.workers")
 
@@ -47,7 +49,10 @@ async def serve(settings: WorkerSettings) -> None:
         care = _care(settings, database, link)
         jobs: dict[Queue, Sequence[Job]] = {Queue.CARE: care.jobs()}
         bury = partial(dead_jobs.save, database)
-        runners = [Runner(queue, jobs[queue], redis, bury, counts) for queue in settings.queues]
+        runners = [
+            Runner(queue, jobs[queue], redis, bury, counts, poll_delay_s=POLL_DELAYS_S.get(queue, POLL_DELAY_S))
+            for queue in settings.queues
+        ]
         operators = OperatorsServer(Health(database, redis, settings.queues, counts).app())
         stopping = stack.enter_context(_stop_signals())
         async with asyncio.TaskGroup() as group:

@@ -103,6 +103,7 @@ class Runner:
         *,
         jobs_max: int = JOBS_MAX,
         grace_s: float = GRACE_S,
+        poll_delay_s: float = POLL_DELAY_S,
     ) -> None:
         self.queue = queue
         self._jobs = jobs
@@ -111,6 +112,7 @@ class Runner:
         self._counts = counts
         self._jobs_max = jobs_max
         self._grace_s = grace_s
+        self._poll_delay_s = poll_delay_s
         self._stopping = asyncio.Event()
         self._worker: _Worker | None = None
         self._tasks: set[asyncio.Task[Any]] = set()  # of loops that have ended
@@ -175,7 +177,7 @@ class Runner:
             queue_name=keys.job_queue(self.queue),
             handle_signals=False,
             max_jobs=self._jobs_max,
-            poll_delay=POLL_DELAY_S,
+            poll_delay=self._poll_delay_s,
             queue_read_limit=READ_LIMIT,
             keep_result=0,  # a kept result would block the same job id
             max_tries=STARTS_MAX,
