@@ -183,7 +183,8 @@ async def serve(settings: HubSettings) -> None:
 
 
 def _admission_limits(settings: HubSettings) -> AdmissionLimits:
-    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))  # every socket is a file; the soft limit is often 1,024
     most = max(files - FILES_KEPT_FREE, files // 2)
     return AdmissionLimits(
         connections=min(settings.max_connections or most, most),
