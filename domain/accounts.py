@@ -19,9 +19,12 @@ _EMAIL = re.compile(r"[^@\s\x00-\x20\x7f]{1,64}@[a-z0-9-]+(\.[a-z0-9-]+)+")
 _USERNAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?")
 
 # Controls, lone surrogates, unassigned, line and paragraph separators. Format characters (Cf) stay, for
-# emoji need the zero-width joiner, but for those that turn the direction of the text around them.
+# emoji need the zero-width joiner, but for those that turn the direction of the text around them; letters
+# that are blank go too.
 _REFUSED_CATEGORIES = {"Cc", "Cs", "Cn", "Co", "Zl", "Zp"}
-_REFUSED = set("\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff")
+_REFUSED = set(
+    "\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff\u115f\u1160\u2800\u3164\uffa0"
+)
 
 
 def check_email(email: str) -> str:

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from domain.errors import Conflict
 from domain.times import to_ms
-from storage.postgres import Database, translated
+from storage.postgres import Database
 from storage.tokens import NewLogin
 
 
@@ -71,19 +71,18 @@ insert into refresh_tokens (token_hash, family_id, created_at, expires_at) value
 async def create_account(database: Database, account: NewAccount, login: NewLogin) -> None:
     """Make the account and its first log-in. Raises: Conflict (which of the two is taken), Unavailable."""
     try:
-        with translated():
-            await database.execute(
-                _CREATE,
-                account.user,
-                account.name,
-                account.username,
-                account.email,
-                account.password_hash,
-                account.at,
-                login.sid,
-                login.token_hash,
-                login.expires_at,
-            )
+        await database.execute(
+            _CREATE,
+            account.user,
+            account.name,
+            account.username,
+            account.email,
+            account.password_hash,
+            account.at,
+            login.sid,
+            login.token_hash,
+            login.expires_at,
+        )
     except asyncpg.UniqueViolationError as error:
         if error.constraint_name == "users_username":
             raise Conflict("This username is taken. Choose another one.") from None
