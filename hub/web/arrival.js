@@ -13,6 +13,7 @@ const SHOWN_MS = 4_500;
 const PER_LETTER_MS = 45;
 const SHOWN_MOST_MS = 10_000;
 const READ_AFTER_MS = 1_200;
+const AFTER_A_LOOK_MS = 3_000;
 /** Hugs of the same moment, as after a time away, come in one burst of events. */
 const GATHER_MS = 120;
 const HEARTS = 6;
@@ -33,10 +34,10 @@ export class Arrivals {
     document.addEventListener("keydown", (event) => {
       if (event.key === "Escape") this.#end();
     });
-    this.#box.addEventListener("pointerenter", () => clearTimeout(this.#timers.end));
+    // Moving, not entering: a mouse that merely lies where the hug appears would keep it for ever.
+    this.#box.addEventListener("pointermove", () => this.#endIn(AFTER_A_LOOK_MS));
     this.#box.addEventListener("focusin", () => clearTimeout(this.#timers.end));
-    this.#box.addEventListener("pointerleave", () => this.#endIn(READ_AFTER_MS));
-    this.#box.addEventListener("focusout", () => this.#endIn(READ_AFTER_MS));
+    this.#box.addEventListener("focusout", () => this.#endIn(AFTER_A_LOOK_MS));
   }
 
   /** @param {import("./hugs.js").Hug} hug */

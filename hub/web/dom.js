@@ -38,7 +38,7 @@ export function icon(name, className = "icon") {
   svg.setAttribute("class", className);
   svg.setAttribute("aria-hidden", "true");
   const use = document.createElementNS(SVG, "use");
-  use.setAttribute("href", `#${name}`);
+  use.setAttribute("href", `#icon-${name}`);
   svg.append(use);
   return svg;
 }
@@ -72,7 +72,10 @@ export function showList(list, items, { key, make, update }) {
     if (node === place) place = place.nextElementSibling;
     else list.insertBefore(node, place);
   }
+  const hadFocus = [...old.values()].some((node) => node.contains(document.activeElement));
   for (const node of old.values()) node.remove();
+  // What had the focus is gone; going on from the top of the page would be a long way with the keyboard.
+  if (hadFocus) list.closest("section, dialog")?.querySelector("h2, button")?.focus();
 }
 
 /** Show a dialog; a click beside it closes it, as Escape does by itself. */

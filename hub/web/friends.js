@@ -61,14 +61,28 @@ export class FriendsPanel {
 
   #friend(friend) {
     const about = () => this.#app.showPerson(this.#people.friends.get(friend.id) ?? friend);
-    const hug = () => this.#app.compose(this.#people.friends.get(friend.id) ?? friend);
     return element(
       "li",
       { class: "person" },
       element("span", { class: "person__face" }, avatar(friend), element("span", { class: "dot", "aria-hidden": "true" })),
       element("span", { class: "person__text" }, element("span", { class: "person__name" }), element("span", { class: "person__about" })),
-      element("button", { class: "button button--hug", type: "button", on: { click: hug } }, icon("kind-warm"), element("span", { text: "Hug" }), element("span", { class: "unseen", text: ` ${friend.name}` })),
-      element("button", { class: "button button--icon", type: "button", "aria-label": `More about ${friend.name}`, on: { click: about } }, icon("more")),
+      element(
+        "span",
+        { class: "person__actions" },
+        this.#hugButton(friend),
+        element("button", { class: "button button--icon", type: "button", "aria-label": `More about ${friend.name}`, on: { click: about } }, icon("more")),
+      ),
+    );
+  }
+
+  #hugButton({ id, name }) {
+    const hug = () => this.#app.compose({ id, name });
+    return element(
+      "button",
+      { class: "button button--hug", type: "button", on: { click: hug } },
+      icon("kind-warm"),
+      element("span", { text: "Hug" }),
+      element("span", { class: "unseen", text: ` ${name}` }),
     );
   }
 
@@ -88,7 +102,7 @@ export class FriendsPanel {
       { class: "person" },
       element("span", { class: "person__face" }, avatar(user)),
       element("span", { class: "person__text" }, element("span", { class: "person__name", text: user.name }), about),
-      ...(isIncoming ? this.#answers(user) : [this.#act("Withdraw", user, { type: "friend.end", user: user.id })]),
+      element("span", { class: "person__actions" }, ...(isIncoming ? this.#answers(user) : [this.#act("Withdraw", user, { type: "friend.end", user: user.id })])),
     );
   }
 
@@ -107,10 +121,12 @@ export class FriendsPanel {
       element("span", { text: label }),
       element("span", { class: "unseen", text: ` ${user.name}` }),
     );
+    // Not disabled meanwhile: that would take the focus from under who uses the keyboard.
     button.onclick = async () => {
-      button.disabled = true;
+      if (button.ariaBusy === "true") return;
+      button.ariaBusy = "true";
       await this.#app.carryOut(command);
-      button.disabled = false;
+      button.ariaBusy = null;
     };
     return button;
   }
@@ -163,7 +179,7 @@ export class FriendsPanel {
       none: () => [this.#act("Add friend", user, { type: "friend.request", to: user.id }, "button--main")],
       requested: () => [element("span", { class: "quiet", text: "Asked" })],
       incoming: () => this.#answers(user),
-      friends: () => [element("span", { class: "quiet", text: "Friends" })],
+      friends: () => [this.#hugButton(user)],
     }[this.#relationTo(user)];
     const handle = user.username ? element("span", { class: "person__about", text: `@${user.username}` }) : null;
     return element(
@@ -171,7 +187,7 @@ export class FriendsPanel {
       { class: "person" },
       element("span", { class: "person__face" }, avatar(user)),
       element("span", { class: "person__text" }, element("span", { class: "person__name", text: user.name }), handle),
-      ...(actions?.() ?? []),
+      element("span", { class: "person__actions" }, ...(actions?.() ?? [])),
     );
   }
 }
