@@ -1,0 +1,119 @@
+"""Counters against a real Valkey, with it and without it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from domain.errors import RateLimited
+from storage import limits as module
+from storage.limits import Limit, Limits
+from storage.redis import RedisLink
+from tests.support.servers import KillableServer
+
+pytestmark = pytest.mark.contract
+
+THREE = Limit("three", 3, 60_000)
+SHORT = Limit("short", 1, 150)
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[RedisLink]:
+    link = RedisLink(redis_url)
+    async with link:
+        yield link
+
+
+async def tries(limits: Limits, limit: Limit, subject: str, count: int) -> list[bool]:
+    async def one() -> bool:
+        try:
+            await limits.take((limit, subject))
+        except RateLimited as refused:
+            waits.append(refused.retry_after_ms)
+            return False
+        return True
+
+    waits: list[int] = []
+    results = [await one() for _ in range(count)]
+    assert all(0 < wait <= limit.window_ms for wait in waits)
+    return results
+
+
+async def test_nodes_count_together_and_subjects_apart(redis: RedisLink) -> None:
+    one, other = Limits(redis, lambda: 0), Limits(redis, lambda: 0)
+    assert await tries(one, THREE, "ana", 2) == [True, True]
+    assert await tries(other, THREE, "ana", 2) == [True, False]
+    assert await tries(one, THREE, "ben", 4) == [True, True, True, False]
+    assert await tries(one, Limit("other", 1, 1_000), "ana", 1) == [True]
+
+
+async def test_many_at_once_get_no_more_than_there_is(redis: RedisLink) -> None:
+    limits = Limits(redis, lambda: 0)
+    results = await asyncio.gather(*(limits.take((THREE, "ana")) for _ in range(30)), return_exceptions=True)
+    assert sum(result is None for result in results) == 3
+
+
+async def test_it_starts_over_by_itself(redis: RedisLink) -> None:
+    limits = Limits(redis, lambda: 0)
+    assert await tries(limits, SHORT, "ana", 2) == [True, False]
+    while await redis.call("KEYS", "hugmood:limit:*"):
+        pass  # the server's clock decides, and it is asked
+    assert await tries(limits, SHORT, "ana", 2) == [True, False]
+
+
+async def test_forgetting_starts_over(redis: RedisLink) -> None:
+    limits = Limits(redis, lambda: 0)
+    assert await tries(limits, THREE, "ana", 4) == [True, True, True, False]
+    await limits.forget(THREE, "ana")
+    assert await tries(limits, THREE, "ana", 1) == [True]
+
+
+async def test_the_tighter_of_two_limits_refuses(redis: RedisLink) -> None:
+    limits = Limits(redis, lambda: 0)
+    wide = Limit("wide", 100, 60_000)
+    for _ in range(3):
+        await limits.take((wide, "office"), (THREE, "ana"))
+    with pytest.raises(RateLimited):
+        await limits.take((wide, "office"), (THREE, "ana"))
+    await limits.take((wide, "office"), (THREE, "ben"))
+
+
+async def test_keys_do_not_tell_whose_they_are_and_all_expire(redis: RedisLink) -> None:
+    await Limits(redis, lambda: 0).take((THREE, "ana@example.org"))
+    (key,) = await redis.call("KEYS", "*")
+    assert b"ana" not in key
+    assert 0 < await redis.call("PTTL", key) <= THREE.window_ms
+
+
+async def test_off_means_off(redis: RedisLink) -> None:
+    limits = Limits(redis, lambda: 0, is_on=False)
+    assert all(await tries(limits, THREE, "ana", 20))
+    assert await redis.call("DBSIZE") == 0
+
+
+async def test_without_redis_each_node_counts_by_itself(own_redis: Callable[[], KillableServer]) -> None:
+    server = own_redis()
+    now_ms = 1_000
+    link = RedisLink(server.url)
+    async with link:
+        limits, other_node = Limits(link, lambda: now_ms), Limits(link, lambda: now_ms)
+        assert await tries(limits, THREE, "ana", 1) == [True]
+        server.kill()
+        assert await tries(limits, THREE, "ana", 4) == [True, True, True, False]
+        assert await tries(other_node, THREE, "ana", 4) == [True, True, True, False]
+        now_ms += THREE.window_ms
+        assert await tries(limits, THREE, "ana", 4) == [True, True, True, False]
+
+
+async def test_counting_alone_has_bounded_memory(
+    own_redis: Callable[[], KillableServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "COUNTED_MAX", 100)
+    server = own_redis()
+    link = RedisLink(server.url)
+    async with link:
+        limits = Limits(link, lambda: 1_000)
+        server.kill()
+        for number in range(250):
+            await limits.take((THREE, f"user {number}"))
+        assert len(limits._local) <= 100

@@ -1,0 +1,67 @@
+"""What users are to each other, for whole batches, against real PostgreSQL."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from domain.friendships import Friendship
+from domain.privacy import Audience, Privacy, Relation
+from domain.times import from_ms
+from storage.pairs import locked_pair
+from storage.postgres import Database
+from storage.privacy import load_privacy, save_privacy
+from storage.relations import load_relations
+from tests.support.people import NOW_MS, make_users
+
+pytestmark = pytest.mark.contract
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    async with Database(database_url) as database:
+        yield database
+
+
+async def test_a_batch_comes_back_in_its_order(database: Database) -> None:
+    ana, friend, asked, blocked, blocker, gone = users = await make_users(database, 6)
+    for other, friendship in ((friend, Friendship.FRIENDS), (asked, Friendship.REQUESTED)):
+        async with locked_pair(database, ana, other) as pair:
+            await pair.save_friendship(friendship, from_ms(NOW_MS))
+    for user, other in ((ana, blocked), (blocker, ana)):
+        async with locked_pair(database, user, other) as pair:
+            await pair.save_block(from_ms(NOW_MS))
+    await database.execute("update users set deleted_at = now() where id = $1", gone)
+    await save_privacy(database, friend, {"who_may_hug": "nobody"})
+
+    nobody = "01981f6e-7d3a-7c21-9a44-2f0d6f1c2b11"
+    pairs = [(ana, other) for other in (nobody, blocker, friend, gone, asked, blocked, friend, ana)]
+    assert await load_relations(database, pairs) == [
+        Relation(exists=False),
+        Relation(exists=True, is_blocked=True, name="Ana"),
+        Relation(exists=True, is_friend=True, privacy=Privacy(who_may_hug=Audience.NOBODY), name="Ana"),
+        Relation(exists=False),
+        Relation(exists=True, name="Ana"),
+        Relation(exists=True, is_blocked=True, name="Ana"),
+        Relation(exists=True, is_friend=True, privacy=Privacy(who_may_hug=Audience.NOBODY), name="Ana"),
+        Relation(exists=True, name="Ana"),
+    ]
+    mirrored = await load_relations(database, [(other, ana) for other in users[1:5]])
+    assert [(relation.is_friend, relation.is_blocked) for relation in mirrored] == [
+        (True, False),
+        (False, False),
+        (False, True),
+        (False, True),
+    ]
+    assert await load_relations(database, []) == []
+
+
+async def test_privacy_is_kept_field_by_field(database: Database) -> None:
+    (ana,) = await make_users(database, 1)
+    assert await load_privacy(database, ana) == Privacy()
+    for field in Privacy.__struct_fields__:
+        for audience in Audience:
+            before = await load_privacy(database, ana)
+            saved = await save_privacy(database, ana, {field: audience.value})
+            assert saved == await load_privacy(database, ana)
+            for other in Privacy.__struct_fields__:
+                assert getattr(saved, other) is (audience if other == field else getattr(before, other))

@@ -1,0 +1,140 @@
+"""Accounts, whole or not at all, and people as others find them, against real PostgreSQL."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+
+from domain.errors import Conflict
+from domain.ids import uuid7
+from domain.times import from_ms
+from storage.openings import Wanted, load_openings
+from storage.postgres import Database
+from storage.profiles import SearchPosition, load_profile, search_profiles
+from storage.tokens import NewLogin, revoke_login
+from storage.users import (
+    Caller,
+    NewAccount,
+    create_account,
+    load_account,
+    load_caller,
+    load_credential,
+    save_name,
+)
+from tests.support.people import NOW_MS, make_users
+
+pytestmark = pytest.mark.contract
+
+NOW = from_ms(NOW_MS)
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    async with Database(database_url) as database:
+        yield database
+
+
+async def create(
+    database: Database, username: str | None, email: str | None = None, name: str = "Ana"
+) -> tuple[str, str]:
+    user, sid = uuid7(NOW_MS), uuid7(NOW_MS)
+    account = NewAccount(
+        user=user, name=name, username=username, email=email, password_hash="$2b$" if email else None, at=NOW
+    )
+    await create_account(database, account, NewLogin(sid, uuid7(1).encode()[:32], NOW + timedelta(days=7)))
+    return user, sid
+
+
+async def test_an_account_is_made_whole_and_can_open_a_session(database: Database) -> None:
+    user, sid = await create(database, "ana", "ana@example.org")
+    account = await load_account(database, user)
+    assert account is not None
+    assert (account.username, account.email, account.is_anonymous, account.roles) == (
+        "ana",
+        "ana@example.org",
+        False,
+        ["user"],
+    )
+    credential = await load_credential(database, "ana@example.org")
+    assert credential is not None
+    assert credential.user == user
+    (opening,) = await load_openings(database, [Wanted(user, None, sid)])
+    assert opening is not None
+    assert (opening.name, opening.head, opening.is_revoked) == ("Ana", 0, False)
+    assert await database.fetchval("select count(*) from inbox_heads where user_id = $1", user) == 1
+    assert await load_caller(database, user, sid) == Caller("Ana", is_revoked=False)
+    await revoke_login(database, user, sid, NOW)
+    assert await load_caller(database, user, sid) == Caller("Ana", is_revoked=True)
+
+
+async def test_anonymous_accounts_have_no_credential(database: Database) -> None:
+    user, _ = await create(database, None)
+    account = await load_account(database, user)
+    assert account is not None
+    assert (account.is_anonymous, account.username, account.email) == (True, None, None)
+    assert await database.fetchval("select count(*) from credentials") == 0
+
+
+async def test_a_conflict_leaves_nothing_behind(database: Database) -> None:
+    await create(database, "ana", "ana@example.org")
+    for username, email, word in [("ana", "b@example.org", "username"), ("ben", "ana@example.org", "e-mail")]:
+        with pytest.raises(Conflict, match=word):
+            await create(database, username, email)
+    for table in ("users", "profiles", "credentials", "inbox_heads", "token_families", "refresh_tokens"):
+        assert await database.fetchval(f"select count(*) from {table}") == 1, table  # noqa: S608
+
+
+async def test_one_of_many_gets_the_name(database: Database) -> None:
+    results = await asyncio.gather(
+        *(create(database, "ana", f"ana{number}@example.org") for number in range(10)), return_exceptions=True
+    )
+    assert sum(isinstance(result, tuple) for result in results) == 1
+    assert all(isinstance(result, (tuple, Conflict)) for result in results)
+
+
+async def test_who_is_deleted_is_not_there(database: Database) -> None:
+    user, sid = await create(database, "ana", "ana@example.org")
+    (ben,) = await make_users(database, 1)
+    await database.execute("update users set deleted_at = now() where id = $1", user)
+    assert await load_account(database, user) is None
+    assert await load_credential(database, "ana@example.org") is None
+    assert await load_caller(database, user, sid) is None
+    assert await load_profile(database, ben, user) is None
+    assert await search_profiles(database, ben, "ana", None, 10) == []
+
+
+async def test_a_new_name_is_found(database: Database) -> None:
+    user, _ = await create(database, None, name="Ana")
+    (ben,) = await make_users(database, 1)
+    await save_name(database, user, "Ünal")
+    assert [profile.user for profile in await search_profiles(database, ben, "ÜN", None, 10)] == [user]
+    assert await search_profiles(database, ben, "ana", None, 10) == []
+
+
+async def test_search_pages_in_a_total_order_also_among_equal_names(database: Database) -> None:
+    asker, _ = await create(database, None, name="Asker")
+    expected = set(await make_users(database, 25))  # all called Ana
+    seen: list[str] = []
+    after: SearchPosition | None = None
+    while page := await search_profiles(database, asker, "an", after, 4):
+        seen += [profile.user for profile in page]
+        after = SearchPosition(page[-1].sort_key, page[-1].user)
+    assert len(seen) == 25
+    assert set(seen) == expected
+
+
+async def test_searching_uses_its_indexes(database: Database) -> None:
+    users = await make_users(database, 1)
+    await database.execute(
+        "insert into users (id, username, created_at) select gen_random_uuid(), 'user' || n, now() from generate_series(1, 5000) n"
+    )
+    await database.execute("insert into profiles select id, 'Name ' || username from users on conflict do nothing")
+    await database.execute("analyze users, profiles")
+    for sql in (
+        "select id from users where username like lower('user49%')",
+        "select user_id from profiles where lower(display_name) like lower('NAME USER49%')",
+    ):
+        plan = "\n".join(row[0] for row in await database.fetch(f"explain {sql}"))
+        assert "Index" in plan, plan
+    assert len(await search_profiles(database, users[0], "NAME USER4999", None, 10)) == 1
