@@ -5,10 +5,12 @@ import gc
 import logging
 import resource
 import time
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, closing, suppress
 from functools import partial
 
+from msgspec import Struct
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from starlette.applications import Starlette
 
 from domain.errors import Unavailable
 from domain.friendships import NO_LIMITS, FriendLimits
@@ -61,125 +63,179 @@ def clock() -> int:
     return time.time_ns() // 1_000_000
 
 
+class Core(Struct, frozen=True):
+    """What everything else of a node is built on: the servers behind it, and the way between sessions and nodes."""
+
+    database: Database
+    redis: RedisLink
+    listener: Listener
+    node: Node
+    sweep: Sweep
+    tasks: Tasks
+    relations: Relations
+    presence: Presence
+    delivery: Delivery
+    registrar: Registrar
+    directory: Directory
+
+
+class Sockets(Struct, frozen=True):
+    """From a handshake to a handler, and what both count."""
+
+    admission: Admission
+    openings: Openings
+    reader: MailboxReader
+    commits: HugCommits
+    hugs: HugHandlers
+    friends: FriendHandlers
+    verifier: TokenVerifier
+    sources: Sources
+
+
 async def serve(settings: HubSettings) -> None:
     """Run one hub until SIGTERM or SIGINT, then drain it.
 
     Raises: OSError if a port is taken, SchemaMismatch if `hugmood migrate` is needed, Unavailable if
     PostgreSQL does not answer. Redis may come later.
     """
-    public = listen(settings.host, settings.port)
-    operators = listen(settings.metrics_host, settings.metrics_port)
     async with AsyncExitStack() as stack:
-        stack.callback(public.close)
-        stack.callback(operators.close)
-        database = await stack.enter_async_context(
-            Database(settings.database_url, max_size=settings.database_connections)
-        )
-        await check(database)
-        epoch = await load_epoch(database)
-
-        sweep, tick, counts = Sweep(), TickWriter(asyncio.get_running_loop()), ConnectionCounts()
-        tasks = await stack.enter_async_context(Tasks())
-        node = Node(uuid7(clock()))
-        redis = await stack.enter_async_context(RedisLink(settings.redis_url))
-        doorbell = Doorbell(redis, node.id)
-        directory = Directory(redis, node.id)
-        presence = Presence(redis, database, directory, doorbell, node.show)
-        listener = Listener(settings.redis_url, redis, node.id)
-        relations = Relations(database, sweep, lambda: listener.is_hearing)
-        delivery = Delivery(node, directory, doorbell, relations, presence, tasks, clock)
-        registrar = Registrar(node, directory, presence, database, clock)
-
-        batch_sizes, batch_seconds, ring_seconds = (
-            Histogram(BATCH_BOUNDS),
-            Histogram(SECONDS_BOUNDS),
-            Histogram(SECONDS_BOUNDS),
-        )
-        receipts = await stack.enter_async_context(Receipts(database, clock, partial(tell_delivered, delivery)))
-        commits = await stack.enter_async_context(HugCommits(database, delivery.ring))
-        commits.on_batch += [lambda size, _: batch_sizes.add(size), lambda _, seconds: batch_seconds.add(seconds)]
-        listener.on_mail = delivery.receive
-        listener.on_probe = ring_seconds.add
-
-        verifier = TokenVerifier(settings.secret)
-        reader = MailboxReader(node, database)
-        per_user = settings.max_connections_per_user if settings.limits_on else 0
-        openings = Openings(node, epoch, verifier, registrar, presence, database, sweep, clock, per_user)
-        hugs = HugHandlers(relations, commits, receipts, delivery, clock, settings.hug_kinds)
-        friends = FriendHandlers(database, delivery, clock, FriendLimits() if settings.limits_on else NO_LIMITS)
-        dispatch = Dispatch(
-            openings, hugs, friends, receipts, verifier, sweep, tasks, clock, limits_on=settings.limits_on
-        )
-        admission = Admission(_admission_limits(settings), node, sweep, tick, counts, clock, dispatch.receive)
-
-        for link in (redis, listener.subscriber):
-            link.on_connect += [relations.forget_all, registrar.recover]
-        await stack.enter_async_context(listener)
-
-        health = Health(database, lambda: listener.is_hearing, lambda: admission.is_draining)
-        registry = _registry(
-            Sources(
-                admission=admission,
-                connections=counts,
-                dispatch=dispatch,
-                node=node,
-                openings=openings,
-                reader=reader,
-                registrar=registrar,
-                delivery=delivery,
-                listener=listener,
-                sweep=sweep,
-                tasks=tasks,
-                batch_sizes=batch_sizes,
-                batch_seconds=batch_seconds,
-                ring_seconds=ring_seconds,
-            )
-        )
-        with suppress(Unavailable):
-            await directory.renew()
-        for work in (
-            sweep.run,
-            openings.run,
-            registrar.run_lease,
-            registrar.run_presence,
-            registrar.run_sweep,
-            registrar.run_recovery,
-            registrar.run_comparison,
-            *([reader.run] * READERS),
-        ):
-            tasks.keep(work, work.__qualname__)
-
-        passwords = await stack.enter_async_context(Passwords())
-        limits = Limits(redis, clock, is_on=settings.limits_on)
-        api = build_api(
-            ApiServices(
-                database=database,
-                verifier=verifier,
-                limits=limits,
-                clock=clock,
-                accounts=AccountHandlers(database, passwords, limits, settings.secret, clock),
-                profiles=ProfileHandlers(database, delivery),
-                friends=friends,
-                hugs=hugs,
-                statuses=lambda _asker, users: presence.seen_by_friends(users),
-                allowed_origins=settings.allowed_origins,
-                more_routes=[*health.routes(), *page_routes()],
-            )
-        )
+        public = stack.enter_context(closing(listen(settings.host, settings.port)))
+        operators = stack.enter_context(closing(listen(settings.metrics_host, settings.metrics_port)))
+        core = await _build_core(stack, settings)
+        sockets = await _build_sockets(stack, settings, core)
+        health = Health(core.database, lambda: core.listener.is_hearing, lambda: sockets.admission.is_draining)
         server = HubServer(
-            SecurityHeaders(api),
-            admission,
-            sweep,
-            commits,
-            registrar,
+            SecurityHeaders(await _build_api(stack, settings, core, sockets, health)),
+            sockets.admission,
+            core.sweep,
+            sockets.commits,
+            core.registrar,
             drain_s=settings.drain_s,
             trusted_proxies=settings.trusted_proxies,
-            on_started=lambda: _started(settings, node.id),
+            on_started=lambda: _started(settings, core.node.id),
         )
-        metrics = OperatorsServer(operators_app(health, registry))
-        tasks.start(metrics.serve(sockets=[operators]), "operators")
+        await _keep_running(core, sockets)
+        metrics = OperatorsServer(operators_app(health, _registry(sockets.sources)))
+        core.tasks.start(metrics.serve(sockets=[operators]), "operators")
         await server.serve(sockets=[public])
         metrics.should_exit = True
+
+
+async def _build_core(stack: AsyncExitStack, settings: HubSettings) -> Core:
+    database = await stack.enter_async_context(Database(settings.database_url, max_size=settings.database_connections))
+    await check(database)
+    sweep = Sweep()
+    tasks = await stack.enter_async_context(Tasks())
+    node = Node(uuid7(clock()))
+    redis = await stack.enter_async_context(RedisLink(settings.redis_url))
+    listener = Listener(settings.redis_url, redis, node.id)
+    doorbell, directory = Doorbell(redis, node.id), Directory(redis, node.id)
+    presence = Presence(redis, database, directory, doorbell, node.show)
+    relations = Relations(database, sweep, lambda: listener.is_hearing)
+    delivery = Delivery(node, directory, doorbell, relations, presence, tasks, clock)
+    registrar = Registrar(node, directory, presence, database, clock)
+    listener.on_mail = delivery.receive
+    for link in (redis, listener.subscriber):
+        link.on_connect += [relations.forget_all, registrar.recover]
+    await stack.enter_async_context(listener)
+    return Core(
+        database=database,
+        redis=redis,
+        listener=listener,
+        node=node,
+        sweep=sweep,
+        tasks=tasks,
+        relations=relations,
+        presence=presence,
+        delivery=delivery,
+        registrar=registrar,
+        directory=directory,
+    )
+
+
+async def _build_sockets(stack: AsyncExitStack, settings: HubSettings, core: Core) -> Sockets:
+    batch_sizes, batch_seconds, ring_seconds = (Histogram(b) for b in (BATCH_BOUNDS, SECONDS_BOUNDS, SECONDS_BOUNDS))
+    core.listener.on_probe = ring_seconds.add
+    receipts = await stack.enter_async_context(Receipts(core.database, clock, partial(tell_delivered, core.delivery)))
+    commits = await stack.enter_async_context(HugCommits(core.database, core.delivery.ring))
+    commits.on_batch += [lambda size, _: batch_sizes.add(size), lambda _, seconds: batch_seconds.add(seconds)]
+
+    verifier, counts = TokenVerifier(settings.secret), ConnectionCounts()
+    openings = Openings(
+        core.node,
+        await load_epoch(core.database),
+        verifier,
+        core.registrar,
+        core.presence,
+        core.database,
+        core.sweep,
+        clock,
+        per_user=settings.max_connections_per_user if settings.limits_on else 0,
+    )
+    hugs = HugHandlers(core.relations, commits, receipts, core.delivery, clock, settings.hug_kinds)
+    friends = FriendHandlers(core.database, core.delivery, clock, FriendLimits() if settings.limits_on else NO_LIMITS)
+    dispatch = Dispatch(
+        openings, hugs, friends, receipts, verifier, core.sweep, core.tasks, clock, limits_on=settings.limits_on
+    )
+    tick = TickWriter(asyncio.get_running_loop())
+    admission = Admission(_admission_limits(settings), core.node, core.sweep, tick, counts, clock, dispatch.receive)
+    reader = MailboxReader(core.node, core.database)
+    sources = Sources(
+        admission=admission,
+        connections=counts,
+        dispatch=dispatch,
+        node=core.node,
+        openings=openings,
+        reader=reader,
+        registrar=core.registrar,
+        delivery=core.delivery,
+        listener=core.listener,
+        sweep=core.sweep,
+        tasks=core.tasks,
+        batch_sizes=batch_sizes,
+        batch_seconds=batch_seconds,
+        ring_seconds=ring_seconds,
+    )
+    return Sockets(admission, openings, reader, commits, hugs, friends, verifier, sources)
+
+
+async def _build_api(
+    stack: AsyncExitStack, settings: HubSettings, core: Core, sockets: Sockets, health: Health
+) -> Starlette:
+    passwords = await stack.enter_async_context(Passwords())
+    limits = Limits(core.redis, clock, is_on=settings.limits_on)
+    return build_api(
+        ApiServices(
+            database=core.database,
+            verifier=sockets.verifier,
+            limits=limits,
+            clock=clock,
+            accounts=AccountHandlers(core.database, passwords, limits, settings.secret, clock),
+            profiles=ProfileHandlers(core.database, core.delivery),
+            friends=sockets.friends,
+            hugs=sockets.hugs,
+            statuses=lambda _asker, users: core.presence.seen_by_friends(users),
+            allowed_origins=settings.allowed_origins,
+            more_routes=[*health.routes(), *page_routes()],
+        )
+    )
+
+
+async def _keep_running(core: Core, sockets: Sockets) -> None:
+    """Prove that the node lives, then start what runs as long as it does."""
+    with suppress(Unavailable):
+        await core.directory.renew()
+    for loop in (
+        core.sweep.run,
+        sockets.openings.run,
+        core.registrar.run_lease,
+        core.registrar.run_presence,
+        core.registrar.run_sweep,
+        core.registrar.run_recovery,
+        core.registrar.run_comparison,
+        *([sockets.reader.run] * READERS),
+    ):
+        core.tasks.keep(loop, loop.__qualname__)
 
 
 def _admission_limits(settings: HubSettings) -> AdmissionLimits:
