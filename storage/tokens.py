@@ -4,7 +4,6 @@ Invariant: at most one token of a family is current. Whoever uses an earlier one
 after its successor was used, holds a copy: the whole family ends, for the thief and for the robbed.
 """
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import Enum
 
@@ -38,7 +37,16 @@ class Refused(Enum):
     UNKNOWN = "unknown"
     REVOKED = "revoked"
     EXPIRED = "expired"
-    REUSED = "reused"  # and the family has been revoked for it
+
+
+class Reused(Struct, frozen=True):
+    """A copy of a refresh token came; the log-in has been ended for it."""
+
+    user: str
+    sid: str
+
+
+Outcome = FoundLogin | Reused | Refused
 
 
 async def create_login(database: Database, user: str, login: NewLogin, at: datetime) -> None:
@@ -68,7 +76,7 @@ for update of t, f
 """
 
 
-async def rotate(database: Database, token_hash: bytes, successor_hash: bytes, now: datetime) -> FoundLogin | Refused:
+async def rotate(database: Database, token_hash: bytes, successor_hash: bytes, now: datetime) -> Outcome:
     """Put the successor in the place of a token.
 
     The successor is a function of the token, so that within the grace a lost answer can be given again: the
@@ -78,17 +86,18 @@ async def rotate(database: Database, token_hash: bytes, successor_hash: bytes, n
         row = await connection.fetchrow(_FIND, token_hash)
         if row is None:
             return Refused.UNKNOWN
+        user, sid = str(row["user_id"]), str(row["family_id"])
         if row["revoked_at"] is not None:
             return Refused.REVOKED
         if row["rotated_at"] is not None:
             if not await _is_lost_answer(connection, row["rotated_at"], successor_hash, now):
-                await _revoke(connection, [str(row["family_id"])], now)
-                return Refused.REUSED
+                await connection.execute("update token_families set revoked_at = $2 where id = $1", sid, now)
+                return Reused(user, sid)
         elif row["expires_at"] <= now:
             return Refused.EXPIRED
         else:
-            await _replace(connection, token_hash, successor_hash, str(row["family_id"]), now)
-        return FoundLogin(str(row["user_id"]), str(row["family_id"]))
+            await _replace(connection, token_hash, successor_hash, sid, now)
+        return FoundLogin(user, sid)
 
 
 async def _is_lost_answer(
@@ -110,12 +119,6 @@ async def _replace(
         sid,
         now,
         now + REFRESH_TTL,
-    )
-
-
-async def _revoke(connection: PoolConnectionProxy, sids: Sequence[str], now: datetime) -> None:
-    await connection.execute(
-        "update token_families set revoked_at = $2 where id = any($1::uuid[]) and revoked_at is null", sids, now
     )
 
 

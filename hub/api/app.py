@@ -18,16 +18,18 @@ from hub.api.hugs import hug_endpoints
 from hub.api.openapi import describe
 from hub.api.page import render
 from hub.api.people import Statuses, people_endpoints
-from hub.api.problems import on_error, on_http_exception
+from hub.api.problems import on_error, on_http_exception, problem
 from hub.handlers.accounts import AccountHandlers
 from hub.handlers.friends import FriendHandlers
 from hub.handlers.hugs import HugHandlers
 from hub.handlers.profiles import ProfileHandlers
 from hub.tokens import TokenVerifier
+from protocol.codes import ErrorCode
 from storage.limits import Limits
 from storage.postgres import Database
 
 CORS_MAX_AGE_S = 3600
+SOCKET_PATH = "/v1/socket"  # what upgrades never comes here
 
 Answer = Callable[[Request], Awaitable[Response]]
 
@@ -74,6 +76,7 @@ def build_api(services: ApiServices) -> Starlette:
         routes=[
             *(Route(path, _by_method(by_path[path]), methods=list(by_path[path])) for path in paths),
             *_documentation(endpoints),
+            Route(SOCKET_PATH, _upgrade_required),
             *services.more_routes,
         ],
         exception_handlers={HTTPException: on_http_exception, Exception: on_error},
@@ -89,6 +92,11 @@ def _by_method(answers: dict[str, Answer]) -> Answer:
         return await answers[method](request)
 
     return answer
+
+
+async def _upgrade_required(_request: Request) -> Response:
+    headers = {"Upgrade": "websocket", "Connection": "Upgrade"}
+    return problem(426, ErrorCode.INVALID, "Connect to this address with a WebSocket.", headers=headers)
 
 
 def _documentation(endpoints: Sequence[Endpoint]) -> list[Route]:

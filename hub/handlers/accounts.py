@@ -9,7 +9,7 @@ import hmac
 import ipaddress
 import secrets
 from base64 import urlsafe_b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from domain.accounts import (
     check_email,
@@ -29,8 +29,10 @@ from storage.limits import Limit, Limits
 from storage.postgres import Database
 from storage.tokens import (
     REFRESH_TTL,
+    FoundLogin,
     NewLogin,
     Refused,
+    Reused,
     create_login,
     find_login,
     revoke_all_logins,
@@ -58,14 +60,22 @@ class AccountHandlers:
     """The credential endpoints. *address* is the client's; all raise: Refusal."""
 
     def __init__(
-        self, database: Database, passwords: Passwords, limits: Limits, secret: bytes, clock: Callable[[], int]
+        self,
+        database: Database,
+        passwords: Passwords,
+        limits: Limits,
+        secret: bytes,
+        clock: Callable[[], int],
+        on_ended: Callable[[str, Sequence[str]], None] = lambda _user, _sids: None,
     ) -> None:
+        """*on_ended*(user, sids): these log-ins are over, and so should be the sessions that came by them."""
         self._database = database
         self._passwords = passwords
         self._limits = limits
         self._secret = secret
         self._successor_key = hmac.digest(secret, b"hugmood refresh token successors", "sha256")
         self._clock = clock
+        self._on_ended = on_ended
 
     async def register(self, body: Register, address: str) -> LoggedIn:
         """A new account, logged in. Raises: Conflict if the username or e-mail address is taken."""
@@ -128,7 +138,9 @@ class AccountHandlers:
         outcome = await rotate(self._database, hash_of(token), hash_of(successor), now)
         if outcome is Refused.EXPIRED:
             raise TokenExpired("The refresh token has expired. Log in again.")
-        if isinstance(outcome, Refused):
+        if isinstance(outcome, Reused):
+            self._on_ended(outcome.user, [outcome.sid])
+        if not isinstance(outcome, FoundLogin):
             raise _no_such_login()
         return await self._logged_in(outcome.user, outcome.sid, successor)
 
@@ -150,8 +162,11 @@ class AccountHandlers:
         await self._limits.take((LOGOUT_BY_ACCOUNT, user))
         now = from_ms(self._clock())
         if body.all:
-            return await revoke_all_logins(self._database, user, now)
-        return await revoke_login(self._database, user, sid, now)
+            ended = await revoke_all_logins(self._database, user, now)
+        else:
+            ended = await revoke_login(self._database, user, sid, now)
+        self._on_ended(user, ended)
+        return ended
 
     def _successor_of(self, token: str) -> str:
         # As unguessable as a random token to whoever lacks the secret, and always the same: a lost answer can be

@@ -16,6 +16,7 @@ from storage.tokens import (
     FoundLogin,
     NewLogin,
     Refused,
+    Reused,
     create_login,
     find_login,
     revoke_all_logins,
@@ -69,12 +70,12 @@ async def test_the_grace_ends_on_time(database: Database) -> None:
     ana, ben = await make_users(database, 2)
     for user, base, late, expected in [
         (ana, 10, timedelta(0), "same"),
-        (ben, 20, timedelta(milliseconds=1), Refused.REUSED),
+        (ben, 20, timedelta(milliseconds=1), "ended"),
     ]:
         sid = await log_in(database, user, base)
         await rotate(database, token(base), token(base + 1), NOW)
         outcome = await rotate(database, token(base), token(base + 1), NOW + REUSE_GRACE + late)
-        assert outcome == (FoundLogin(user, sid) if expected == "same" else expected)
+        assert outcome == (FoundLogin(user, sid) if expected == "same" else Reused(user, sid))
     assert await rotate(database, token(11), token(12), NOW) == FoundLogin(ana, await _sid(database, ana))
     assert await rotate(database, token(21), token(22), NOW) is Refused.REVOKED
 
@@ -84,7 +85,7 @@ async def test_a_used_successor_ends_the_grace(database: Database) -> None:
     await log_in(database, ana)
     await rotate(database, token(0), token(1), NOW)
     await rotate(database, token(1), token(2), NOW)
-    assert await rotate(database, token(0), token(1), NOW) is Refused.REUSED
+    assert isinstance(await rotate(database, token(0), token(1), NOW), Reused)
     assert await rotate(database, token(2), token(3), NOW) is Refused.REVOKED
     assert await rotate(database, token(0), token(1), NOW) is Refused.REVOKED
 
@@ -100,7 +101,7 @@ async def test_a_thief_and_the_robbed_at_once_never_both_go_on(database: Databas
             rotate(database, token(base), token(base + 1), late),
             rotate(database, token(base + 1), token(base + 2), late),
         )
-        assert old is Refused.REUSED
+        assert isinstance(old, Reused)
         assert new is Refused.REVOKED or isinstance(new, FoundLogin)
         assert await rotate(database, token(base + 2), token(base + 3), late) in {Refused.REVOKED, Refused.UNKNOWN}
 

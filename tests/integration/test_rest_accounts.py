@@ -234,7 +234,10 @@ async def test_logging_out_everywhere(server: RestServer) -> None:
     login = {"email": "ana@example.org", "password": "correct horse"}
     others = [(await server.call("POST", "/v1/auth/login", login)).json() for _ in range(2)]
     bystander = await server.user("Ben")
-    assert (await user.post("/v1/auth/logout", {"all": True})).status_code == 200
+    response = await user.post("/v1/auth/logout", {"all": True})
+    assert response.status_code == 200
+    assert len(server.ended) == 3
+    assert server.ended == [(user.id, sid) for sid in response.json()["ids"]]
     for token in [user.refresh, *(other["refresh_token"] for other in others)]:
         check_problem(await refresh(server, token), 401, "unauthenticated")
     assert (await refresh(server, bystander.refresh)).status_code == 200

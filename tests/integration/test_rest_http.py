@@ -84,6 +84,9 @@ async def test_what_is_no_body_is_refused(server: RestServer, body: bytes) -> No
 async def test_unknown_addresses_and_methods_are_problems_too(server: RestServer) -> None:
     check_problem(await server.http.get("/v1/nothing"), 404, "not_found")
     check_problem(await server.http.get("/"), 404, "not_found")
+    plain = await server.http.get("/v1/socket")
+    check_problem(plain, 426, "invalid")
+    assert plain.headers["upgrade"] == "websocket"
     wrong = await server.http.delete("/v1/friends/requests")
     check_problem(wrong, 401, "unauthenticated")  # it is also /v1/friends/{id}
     response = await server.http.put("/v1/blocks")

@@ -106,6 +106,10 @@ class RestServer:
         self.clock = clock
         self.statuses: dict[str, str] = {}
         self.asked: list[list[str]] = []
+        self.ended: list[tuple[str, str]] = []  # (user, sid)
+
+    def logins_ended(self, user: str, sids: Sequence[str]) -> None:
+        self.ended += [(user, sid) for sid in sids]
 
     async def shown(self, _asker: str, users: Sequence[str]) -> dict[str, str]:
         self.asked.append(list(users))
@@ -188,7 +192,7 @@ async def rest_server(
             verifier=TokenVerifier(SECRET),
             limits=limits,
             clock=clock,
-            accounts=AccountHandlers(database, passwords, limits, SECRET, clock),
+            accounts=AccountHandlers(database, passwords, limits, SECRET, clock, server.logins_ended),
             profiles=ProfileHandlers(database, delivery),
             friends=FriendHandlers(database, delivery, clock, friend_limits),
             hugs=HugHandlers(relations, commits, receipts, delivery, clock),
