@@ -17,6 +17,15 @@ from protocol.fields import Id, Name, Time, Token
 
 _NO_NUL = r"^[^\x00]*\Z"
 Email = Annotated[str, Meta(min_length=3, max_length=320, pattern=_NO_NUL, examples=["ana@example.org"])]
+Username = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=256,
+        pattern=_NO_NUL,
+        description="3 to 32 characters: a–z, 0–9, and inside also dot, hyphen, underscore; case does not matter.",
+    ),
+]
 Password = Annotated[
     str,
     Meta(
@@ -35,7 +44,7 @@ class Register(Body, frozen=True):
     """A new account. `name`, which others see, is the username if left out."""
 
     email: Email
-    username: Name
+    username: Username
     password: Password
     name: Name | None = None
 

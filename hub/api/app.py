@@ -29,6 +29,7 @@ from storage.limits import Limits
 from storage.postgres import Database
 
 CORS_MAX_AGE_S = 3600
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 SOCKET_PATH = "/v1/socket"  # what upgrades never comes here
 
 Answer = Callable[[Request], Awaitable[Response]]
@@ -74,7 +75,7 @@ def build_api(services: ApiServices) -> Starlette:
     paths = sorted(by_path, key=lambda path: ("{" in path, path))
     return Starlette(
         routes=[
-            *(Route(path, _by_method(by_path[path]), methods=list(by_path[path])) for path in paths),
+            *(Route(path, _by_method(by_path[path]), methods=METHODS) for path in paths),
             *_documentation(endpoints),
             Route(SOCKET_PATH, _upgrade_required),
             *services.more_routes,
@@ -85,11 +86,14 @@ def build_api(services: ApiServices) -> Starlette:
 
 
 def _by_method(answers: dict[str, Answer]) -> Answer:
-    """One route per path, so that 405 names all methods there are."""
+    """One route per path for all methods, so that 405 names those there are and no other path is tried."""
+    allowed = ", ".join(sorted({*answers, "HEAD"} if "GET" in answers else answers))
 
     async def answer(request: Request) -> Response:
-        method = "GET" if request.method == "HEAD" else request.method
-        return await answers[method](request)
+        handle = answers.get("GET" if request.method == "HEAD" else request.method)
+        if handle is None:
+            raise HTTPException(405, headers={"Allow": allowed})
+        return await handle(request)
 
     return answer
 
