@@ -14,6 +14,7 @@ h3 b { display: inline-block; min-width: 4.2rem; color: #b4235a; }
 p { margin: .4rem 0; } code { font-family: ui-monospace, monospace; font-size: .92em; overflow-wrap: anywhere; }
 table { border-collapse: collapse; width: 100%; margin: .4rem 0; font-size: .92em; }
 th, td { text-align: left; vertical-align: top; padding: .15rem .8rem .15rem 0; }
+th:first-child, td:first-child { width: 11rem; }
 @media (prefers-color-scheme: dark) { h3 b { color: #ff8fb6; } }
 """
 
@@ -35,6 +36,9 @@ def render(document: dict[str, Any]) -> str:
         parts.append(f"<h2>{escape(tag['name'])}</h2>")
         for path, method, operation in _operations(document, tag["name"]):
             parts.extend(_article(path, method, operation, schemas))
+    parts.append("<h2>Shapes</h2>")
+    for name, schema in schemas.items():
+        parts.append(_shape(name, schema))
     parts.append("</main></body></html>")
     return "".join(parts)
 
@@ -61,8 +65,17 @@ def _article(path: str, method: str, operation: dict[str, Any], schemas: dict[st
         if status.startswith("2"):
             reply = _resolve(response["content"]["application/json"]["schema"], schemas)
             yield _table(f"Answer {status}", [(name, inner, True) for name, inner in reply["properties"].items()])
-    refusals = [status for status in operation["responses"] if not status.startswith("2")]
+    refusals = sorted(status for status in operation["responses"] if not status.startswith("2"))
     yield f"<p>Refusals: {', '.join(refusals) or 'none'}.</p></article>"
+
+
+def _shape(name: str, schema: dict[str, Any]) -> str:
+    about = f"<article id='{escape(name)}'><h3>{escape(name)}</h3><p>{escape(schema.get('description', ''))}</p>"
+    if "properties" not in schema:
+        return f"{about}<p><code>{escape(_kind(schema))}</code></p></article>"
+    required = schema.get("required", ())
+    rows = [(field, inner, field in required) for field, inner in schema["properties"].items()]
+    return about + _table("Fields", rows) + "</article>"
 
 
 def _table(title: str, rows: Sequence[tuple[str, dict[str, Any], bool]]) -> str:
