@@ -210,7 +210,9 @@ async def _build_api(
             verifier=sockets.verifier,
             limits=limits,
             clock=clock,
-            accounts=AccountHandlers(core.database, passwords, limits, settings.secret, clock),
+            accounts=AccountHandlers(
+                core.database, passwords, limits, settings.secret, clock, core.delivery.logins_ended
+            ),
             profiles=ProfileHandlers(core.database, core.delivery),
             friends=sockets.friends,
             hugs=sockets.hugs,

@@ -15,7 +15,7 @@ from hub.relations import Relations
 from hub.tasks import Tasks
 from protocol.codec import encode_body
 from protocol.events import Message
-from protocol.nodes import NodeMail, Ring, Tell
+from protocol.nodes import Ended, NodeMail, Ring, Tell
 from storage.directory import Directory
 from storage.doorbell import Doorbell
 from storage.inbox import InboxEvent
@@ -99,6 +99,12 @@ class Delivery:
         self._relations.forget_user(user)
         self._start(self._privacy_changed(user), "a privacy change")
 
+    def logins_ended(self, user: str, sids: Sequence[str]) -> None:
+        """These log-ins are over: their sessions end, on every node."""
+        if sids:
+            self._node.end_logins(user, sids)
+            self._start(self._end_elsewhere(Ended(user, list(sids))), "ended log-ins")
+
     def receive(self, mail: NodeMail) -> None:
         """What another node has for the sessions here."""
         for ring in mail.rings:
@@ -107,6 +113,8 @@ class Delivery:
             self._node.tell(tell.users, partial(bytes, tell.body), tell.skip)
         for sight in mail.sights:
             self._node.show(sight)
+        for ended in mail.ended:
+            self._node.end_logins(ended.user, ended.sids)
         for one, other in mail.forget:
             if other == EVERYBODY:
                 self._relations.forget_user(one)
@@ -157,6 +165,10 @@ class Delivery:
 
     async def _show_each_other(self, one: str, other: str, are_friends: bool) -> None:
         await self._presence.show_pair(one, other, are_friends=are_friends, now_ms=self._clock())
+
+    async def _end_elsewhere(self, ended: Ended) -> None:
+        for node in (await self._directory.nodes_of([ended.user])).get(ended.user, ()):
+            self._doorbell.end(node, ended)
 
     async def _privacy_changed(self, user: str) -> None:
         for node in await self._directory.nodes():

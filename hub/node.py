@@ -4,7 +4,7 @@ Invariant: every session of a user hangs on one `Seat`, whose `head` is the high
 has heard of for that user; a session whose cursor is below it is in `behind` or cannot take more.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import Protocol
 
 from domain.presence import Rank, merge
@@ -42,6 +42,7 @@ class Member(Protocol):
 
     id: str
     user: str
+    sid: str
     rank: Rank
     cursor: int
 
@@ -56,6 +57,9 @@ class Member(Protocol):
 
     def may_take(self) -> bool:
         """Is there room on the socket and in the window of unacknowledged events?"""
+
+    def revoke(self) -> None:
+        """The log-in is over: say so and close."""
 
 
 class Seat:
@@ -150,6 +154,13 @@ class Node:
         """Is there anything in the mailbox that *member* has not got?"""
         seat = self.seats.get(member.user)
         return seat is not None and member.cursor < seat.head
+
+    def end_logins(self, user: str, sids: Container[str]) -> None:
+        """These log-ins of *user* are over, and the sessions that came by them."""
+        seat = self.seats.get(user)
+        for member in list(seat.members) if seat is not None else ():
+            if member.sid in sids:
+                member.revoke()
 
     def tell(self, users: Iterable[str], body: Callable[[], bytes], skip: str | None) -> None:
         """An ephemeral event for those of *users* who are here, but not for session *skip*. *body* is asked once at most."""

@@ -157,7 +157,7 @@ class Openings:
             session.end(CloseCode.TOKEN_INVALID, "no such user")
             return
         if opening.is_revoked:
-            session.end(CloseCode.SESSION_REVOKED, "this log-in has been ended")
+            session.revoke()
             return
         after = self._resume_point(hello, opening)
         session.name = opening.name

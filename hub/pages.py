@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import msgspec
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from protocol.asyncapi import asyncapi_document
 
 WEB = Path(__file__).parent / "web"
 
@@ -40,11 +43,16 @@ class SecurityHeaders:
 
 def page_routes() -> list[BaseRoute]:
     """`/`, `/web/…` and the description of the socket."""
+    document = msgspec.json.encode(asyncapi_document())
 
     async def index(_request: Request) -> Response:
         return FileResponse(WEB / "index.html")
 
+    async def asyncapi(_request: Request) -> Response:
+        return Response(document, media_type="application/json")
+
     return [
         Route("/", index),
+        Route("/asyncapi.json", asyncapi),
         Mount("/web", app=StaticFiles(directory=WEB)),
     ]

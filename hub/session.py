@@ -200,6 +200,10 @@ class Session:
         self.say_bye(code, reason, retry_after_ms)
         self.wire.close(code, reason)
 
+    def revoke(self) -> None:
+        """The log-in is over: say so and close."""
+        self.end(CloseCode.SESSION_REVOKED, "this log-in has been ended")
+
     def say_bye(self, code: CloseCode, reason: str, retry_after_ms: int = 0) -> None:
         """The last message of a session; the caller closes the connection."""
         if self.state is not State.ENDED:

@@ -28,6 +28,13 @@ class Sight(msgspec.Struct, array_like=True, frozen=True, gc=False):
     friends: list[str]
 
 
+class Ended(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """These log-ins of *user* are over; so are the sessions that came by them."""
+
+    user: str
+    sids: list[str]
+
+
 class NodeMail(msgspec.Struct, array_like=True, frozen=True, omit_defaults=True):
     """Everything one node has for another in one tick."""
 
@@ -36,6 +43,7 @@ class NodeMail(msgspec.Struct, array_like=True, frozen=True, omit_defaults=True)
     sights: list[Sight] = []
     forget: list[tuple[str, str]] = []  # pairs of users whose relation changed
     probe: str | None = None
+    ended: list[Ended] = []
 
 
 _encoder = msgspec.msgpack.Encoder()

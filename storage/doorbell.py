@@ -14,7 +14,7 @@ from contextlib import suppress
 
 import msgspec
 
-from protocol.nodes import NodeMail, Ring, Sight, Tell, decode_mail, encode_mail
+from protocol.nodes import Ended, NodeMail, Ring, Sight, Tell, decode_mail, encode_mail
 from storage import keys
 from storage.redis import RedisLink, RedisSubscriber
 
@@ -28,17 +28,20 @@ log = logging.getLogger("hugmood.doorbell")
 class _Outgoing:
     """What one other node gets at the end of this tick."""
 
-    __slots__ = ("forget", "rings", "sights", "size", "tells")
+    __slots__ = ("ended", "forget", "rings", "sights", "size", "tells")
 
     def __init__(self) -> None:
         self.rings: list[Ring] = []
         self.tells: list[Tell] = []
         self.sights: list[Sight] = []
         self.forget: list[tuple[str, str]] = []
+        self.ended: list[Ended] = []
         self.size = 0
 
     def encode(self) -> bytes:
-        return encode_mail(NodeMail(rings=self.rings, tells=self.tells, sights=self.sights, forget=self.forget))
+        return encode_mail(
+            NodeMail(rings=self.rings, tells=self.tells, sights=self.sights, forget=self.forget, ended=self.ended)
+        )
 
 
 class Doorbell:
@@ -71,6 +74,10 @@ class Doorbell:
     def forget(self, node: str, one: str, other: str) -> None:
         """What *node* remembers about the relation of these two is out of date."""
         self._box(node).forget.append((one, other))
+
+    def end(self, node: str, ended: Ended) -> None:
+        """Log-ins that are over, of a user who may have sessions on *node*."""
+        self._box(node).ended.append(ended)
 
     def _box(self, node: str) -> _Outgoing:
         box = self._outgoing.get(node)

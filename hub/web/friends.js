@@ -159,6 +159,8 @@ export class FriendsPanel {
     if (items.length > 0 && this.#found.length === 0) problem = "That is you.";
     byId("found-empty").textContent = problem;
     this.#show();
+    // Nobody is told of a request that was withdrawn or declined; what was found knows better.
+    if (this.#found.some((user) => user.relation !== this.#people.relationTo(user.id))) this.#people.reloadSoon();
   }
 
   #showFound() {

@@ -68,10 +68,12 @@ class HugList extends EventTarget {
 
   /** What changed since *since* (RFC 3339): delivered and seen are not told again after a lost connection. */
   async catchUp(since) {
+    // What is older than the pages loaded comes with its own page; here it would leave a hole in between.
+    const oldest = this.hasMore ? this.all.at(-1).at : "";
     let cursor = null;
     do {
       const page = await this.#page({ limit: CATCH_UP_PAGE, changed_since: since, ...(cursor ? { cursor } : {}) });
-      this.put(...page.items);
+      this.put(...page.items.filter(({ id, at }) => at >= oldest || this.#hugs.has(id)));
       cursor = page.next;
     } while (cursor);
   }
