@@ -6,7 +6,6 @@ queue is MessagePack of a known shape, never pickle, so that nobody who can writ
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from enum import StrEnum
 from typing import Any
 
 import msgspec
@@ -20,6 +19,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from domain.errors import Unavailable
 from storage import keys
+from storage.queues import Queue
 
 SOCKET_TIMEOUT_S = 5.0
 CONNECT_TIMEOUT_S = 3.0
@@ -31,15 +31,6 @@ CONNECTIONS_MAX = 20
 
 # What Redis being away looks like through redis-py. Its own ConnectionError is not the builtin one.
 AWAY = (RedisConnectionError, RedisTimeoutError, OSError)
-
-
-class Queue(StrEnum):
-    """One queue per kind of work, so that a long line in one delays no other."""
-
-    CARE = "care"
-    MOODS = "moods"
-    PUSH = "push"
-    MAIL = "mail"
 
 
 class QueuedJob(msgspec.Struct, frozen=True):

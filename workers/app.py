@@ -12,10 +12,11 @@ from protocol.nodes import Sight
 from storage import dead_jobs
 from storage.directory import Directory
 from storage.doorbell import Doorbell
-from storage.jobs import Queue, open_pool
+from storage.jobs import open_pool
 from storage.migrate import check
 from storage.postgres import Database
 from storage.presence import Presence
+from storage.queues import Queue
 from storage.redis import RedisLink
 from workers.care import Care
 from workers.counts import JobCounts

@@ -18,9 +18,9 @@ from starlette.routing import Route
 
 from domain.errors import Refusal
 from storage import keys
-from storage.jobs import Queue
 from storage.migrate import SchemaMismatch, check
 from storage.postgres import Database
+from storage.queues import Queue
 from workers.counts import JobCounts
 
 CHECK_WITHIN_S = 2.0

@@ -18,7 +18,8 @@ from msgspec import Struct
 from domain.errors import Refusal, Unavailable
 from domain.times import to_ms
 from storage.dead_jobs import DeadJob
-from storage.jobs import Queue, encode_job
+from storage.jobs import encode_job
+from storage.queues import Queue
 from workers.counts import JobCounts
 
 ATTEMPTS = 5

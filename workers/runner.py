@@ -23,7 +23,8 @@ from domain.errors import Unavailable
 from domain.times import from_ms
 from storage import keys
 from storage.dead_jobs import DeadJob
-from storage.jobs import AWAY, Queue, decode_job, encode_job, parse_job
+from storage.jobs import AWAY, decode_job, encode_job, parse_job
+from storage.queues import Queue
 from workers.counts import JobCounts
 from workers.retry import ATTEMPTS, UNRECORDED_RETRY_S, Bury, Job, guarded
 

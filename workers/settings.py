@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from storage.jobs import Queue
+from storage.queues import Queue
 
 SERVED = (Queue.CARE,)  # what this version has jobs for; moods, push and mail come
 

@@ -8,7 +8,8 @@ import pytest
 
 from domain.errors import Unavailable
 from storage import jobs, keys
-from storage.jobs import JobQueue, Queue, decode_job, encode_job, open_pool, parse_job
+from storage.jobs import JobQueue, decode_job, encode_job, open_pool, parse_job
+from storage.queues import Queue
 
 pytestmark = pytest.mark.contract
 

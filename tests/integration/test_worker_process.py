@@ -12,7 +12,8 @@ import httpx
 import pytest
 
 from storage import keys
-from storage.jobs import Queue, open_pool
+from storage.jobs import open_pool
+from storage.queues import Queue
 from tests.support.servers import KillableServer
 
 pytestmark = pytest.mark.integration

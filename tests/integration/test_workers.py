@@ -15,8 +15,9 @@ from arq.connections import ArqRedis
 from domain.errors import Unavailable
 from storage import dead_jobs, keys
 from storage.dead_jobs import DeadJob
-from storage.jobs import JobQueue, Queue, open_pool
+from storage.jobs import JobQueue, open_pool
 from storage.postgres import Database
+from storage.queues import Queue
 from tests.support import job_worker
 from workers import retry, runner
 from workers.counts import JobCounts

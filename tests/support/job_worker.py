@@ -9,8 +9,9 @@ import sys
 from functools import partial
 
 from storage import dead_jobs
-from storage.jobs import Queue, open_pool
+from storage.jobs import open_pool
 from storage.postgres import Database
+from storage.queues import Queue
 from workers.counts import JobCounts
 from workers.retry import Job
 from workers.runner import Runner

@@ -9,7 +9,8 @@ from arq import Retry
 
 from domain.errors import Invalid, Unavailable
 from storage.dead_jobs import DeadJob
-from storage.jobs import Queue, parse_job
+from storage.jobs import parse_job
+from storage.queues import Queue
 from workers.counts import JobCounts
 from workers.retry import ATTEMPTS, BACKOFF_MAX_S, UNRECORDED_RETRY_S, Job, Permanent, Transient, backoff_s, guarded
 
