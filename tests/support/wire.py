@@ -84,6 +84,7 @@ class Wire:
         self.pings = 0
         self._heard: deque[dict[str, Any]] = deque()  # read while waiting for something else
         self._refs = 0
+        self.welcome: dict[str, Any] = {}
 
     @classmethod
     async def open(
@@ -157,6 +158,10 @@ class Wire:
     async def hear(self, *kinds: str) -> dict[str, Any]:
         """The next message, or the next of these *kinds* (others are kept). Raises: Ended."""
         return await self._until(lambda message: not kinds or message["type"] in kinds)
+
+    def kept(self) -> list[dict[str, Any]]:
+        """What has been read while waiting for something else, and not been asked for yet."""
+        return list(self._heard)
 
     async def ended(self) -> Ended:
         """Read to the end of the connection: how it ended."""
