@@ -7,6 +7,7 @@ cannot hide one in the hub. It can also say what no decent client says.
 import asyncio
 import json
 import os
+import socket
 import struct
 from collections import deque
 from types import TracebackType
@@ -88,18 +89,30 @@ class Wire:
 
     @classmethod
     async def open(
-        cls, url: str, *more: str, subprotocol: str | None = JSON, path: str = "/v1/socket", limit: int = 2**16
+        cls,
+        url: str,
+        *more: str,
+        subprotocol: str | None = JSON,
+        path: str = "/v1/socket",
+        receive_buffer: int | None = None,
     ) -> "Wire":
-        """Connect and shake hands; `answer.status` is 101 if the hub agreed. *limit*: bytes read ahead."""
+        """Connect and shake hands; `answer.status` is 101 if the hub agreed. *receive_buffer*: bytes in the kernel."""
         address = urlsplit(url)
-        reader, writer = await asyncio.open_connection(address.hostname, address.port, limit=limit)
+        sock = socket.socket()
+        sock.setblocking(False)
+        if receive_buffer is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        await asyncio.get_running_loop().sock_connect(sock, (address.hostname, address.port))
+        reader, writer = await asyncio.open_connection(sock=sock)
         writer.write(upgrade_request(address.netloc, *more, path=path, subprotocol=subprotocol))
         return cls(reader, writer, subprotocol, await read_answer(reader))
 
     @classmethod
-    async def log_in(cls, url: str, token: str, *, subprotocol: str | None = JSON, **hello: Any) -> "Wire":
+    async def log_in(
+        cls, url: str, token: str, *, subprotocol: str | None = JSON, receive_buffer: int | None = None, **hello: Any
+    ) -> "Wire":
         """A session: handshake, `hello`, `welcome` (kept as `welcome`)."""
-        wire = await cls.open(url, subprotocol=subprotocol)
+        wire = await cls.open(url, subprotocol=subprotocol, receive_buffer=receive_buffer)
         assert wire.answer.status == 101, wire.answer
         await wire.hello(token, **hello)
         return wire
@@ -113,6 +126,18 @@ class Wire:
     def cut(self) -> None:
         """Drop the connection without a word."""
         self.writer.transport.abort()
+
+    def stop_reading(self) -> None:
+        """Take nothing more from the kernel, until `read_again`."""
+        self.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a socket's transport can
+
+    def read_again(self) -> None:
+        self.writer.transport.resume_reading()  # type: ignore[attr-defined]  # a socket's transport can
+
+    def local_port(self) -> int:
+        """Ours, by which the hub's side can be found in the kernel's tables."""
+        port: int = self.writer.get_extra_info("sockname")[1]
+        return port
 
     async def leave(self) -> None:
         """Close in good order."""
