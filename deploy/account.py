@@ -5,7 +5,12 @@ import getpass
 import sys
 import urllib.error
 import urllib.request
+from contextlib import suppress
+from http.client import HTTPException
 from pathlib import Path
+from typing import TypeVar
+from urllib.parse import quote
+from uuid import UUID
 
 import msgspec
 from msgspec import Struct
@@ -16,6 +21,8 @@ from protocol.renewal import TokenRefused
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 WITHIN_S = 15.0
+
+Answer = TypeVar("Answer")
 
 
 class _Session(Struct):
@@ -30,6 +37,15 @@ class _Problem(Struct):
     title: str = ""
 
 
+class _Person(Struct):
+    id: str
+    username: str | None
+
+
+class _Found(Struct):
+    items: list[_Person]
+
+
 class Account:
     """Somebody's access to a hub: by a token alone, or by a log-in that renews itself."""
 
@@ -41,7 +57,7 @@ class Account:
     @classmethod
     def log_in(cls, url: str, email: str, password: str) -> "Account":
         """Raises: CannotStart, with what the hub says."""
-        session = _post(url, "/v1/auth/login", {"email": email, "password": password})
+        session = _call(url, "/v1/auth/login", _Session, {"email": email, "password": password})
         return cls(url, session.access_token, session.refresh_token)
 
     @property
@@ -51,22 +67,31 @@ class Account:
     async def refresh(self) -> str:
         """A new access token. Raises: TokenRefused."""
         try:
-            session = await asyncio.to_thread(
-                _post, self.url, "/v1/auth/refresh", {"refresh_token": self._refresh_token}
-            )
+            body = {"refresh_token": self._refresh_token}
+            session = await asyncio.to_thread(_call, self.url, "/v1/auth/refresh", _Session, body)
         except CannotStart as error:
             raise TokenRefused(str(error)) from error
         self.token, self._refresh_token = session.access_token, session.refresh_token
         return self.token
 
+    def find_user(self, who: str) -> str:
+        """The id of *who*, which is an id or a username. Raises: CannotStart."""
+        try:
+            return str(UUID(who))
+        except ValueError:
+            username = who.removeprefix("@").lower()
+        found = _call(self.url, f"/v1/users?limit=50&search={quote(username, safe='')}", _Found, token=self.token)
+        for person in found.items:
+            if person.username == username:
+                return person.id
+        raise CannotStart(f"{self.url} knows nobody called {username}, or nobody who may be found.")
+
     async def log_out(self) -> None:
         """End the log-in, if there was one. Failing is no harm: it ends by itself."""
         if self._refresh_token is not None:
-            request = _request(self.url, "/v1/auth/logout", {}, self.token)
-            try:
-                await asyncio.to_thread(_send, request)
-            except (OSError, urllib.error.URLError):
-                return
+            body = {"refresh_token": self._refresh_token}
+            with suppress(OSError, HTTPException):
+                await asyncio.to_thread(_send, self.url, "/v1/auth/logout", body, self.token)
 
 
 def find_url(given: str | None, data: Path) -> str:
@@ -93,13 +118,14 @@ def _ask_password(email: str) -> str:
     return sys.stdin.readline().rstrip("\n")
 
 
-def _post(url: str, path: str, body: object) -> _Session:
+def _call(url: str, path: str, kind: type[Answer], body: object = None, token: str | None = None) -> Answer:
+    """One REST call: POST with a *body*, else GET. Raises: CannotStart, with what the hub says."""
     try:
-        return msgspec.json.decode(_send(_request(url, path, body)), type=_Session)
+        return msgspec.json.decode(_send(url, path, body, token), type=kind)
     except urllib.error.HTTPError as error:
         with error:
             raise CannotStart(f"{url} says: {_problem(error.read()) or error.reason}") from error
-    except (urllib.error.URLError, OSError, msgspec.DecodeError, ValueError) as error:
+    except (OSError, HTTPException, msgspec.DecodeError, ValueError) as error:
         raise CannotStart(f"{url} does not answer as a hub: {error}") from error
 
 
@@ -111,14 +137,12 @@ def _problem(body: bytes) -> str:
     return problem.detail or problem.title
 
 
-def _request(url: str, path: str, body: object, token: str | None = None) -> urllib.request.Request:
-    headers = {"content-type": "application/json"} | ({"authorization": f"Bearer {token}"} if token else {})
+def _send(url: str, path: str, body: object, token: str | None) -> bytes:
     if not url.startswith(("http://", "https://")):
         raise CannotStart(f"{url} is no address of a hub: it begins with http:// or https://.")
-    return urllib.request.Request(url + path, msgspec.json.encode(body), headers, method="POST")  # noqa: S310  checked above
-
-
-def _send(request: urllib.request.Request) -> bytes:
-    with urllib.request.urlopen(request, timeout=WITHIN_S) as answer:  # noqa: S310  checked by `_request`
-        content: bytes = answer.read()
-        return content
+    headers = {"content-type": "application/json"} | ({"authorization": f"Bearer {token}"} if token else {})
+    content = None if body is None else msgspec.json.encode(body)
+    request = urllib.request.Request(url + path, content, headers)  # noqa: S310  checked above
+    with urllib.request.urlopen(request, timeout=WITHIN_S) as answer:  # noqa: S310  checked above
+        said: bytes = answer.read()
+        return said

@@ -113,7 +113,7 @@ def build_parser(environment: "os._Environ[str] | dict[str, str]") -> argparse.A
     )
     add = commands.add_parser("send", help="send a hug")
     _add_account(add, data)
-    add.add_argument("--to", required=True, metavar="ID", help="the user to hug")
+    add.add_argument("--to", required=True, metavar="USER", help="whom to hug: an id or a username")
     add.add_argument("--kind", default="warm", help="the kind of hug, such as bear or comfort (%(default)s)")
     add.add_argument("--message", metavar="TEXT")
     add.add_argument("--id", metavar="UUID", help="to send the same hug again, without doubling it")

@@ -127,7 +127,8 @@ class Supervisor:
         while True:
             code = await service.running().ended()
             quick_ends = 1 if loop.time() - since > STABLE_S else quick_ends + 1
-            self._say(f"{service.name} {_describe(code)}: {service.last_words()}")
+            # Who is killed by a signal has had no last words.
+            self._say(f"{service.name} {_describe(code)}" + (f": {service.last_words()}" if code >= 0 else ""))
             quick_ends = await self._start_again(service, quick_ends)
             since = loop.time()
 

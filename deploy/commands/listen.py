@@ -45,4 +45,4 @@ async def _listen(account: Account, count: int | None) -> None:
 
 def _greet(welcome: Welcome) -> None:
     online = [friend.user for friend in welcome.friends]
-    print(f"Connected as {welcome.user}; friends about: {', '.join(online) or 'nobody'}.", file=sys.stderr, flush=True)
+    print(f"Connected as {welcome.user.name} ({welcome.user.id}); friends about: {', '.join(online) or 'nobody'}.", file=sys.stderr, flush=True)

@@ -19,7 +19,7 @@ def run(arguments: argparse.Namespace, _environment: Mapping[str, str]) -> int:
     """Prints the answer. Raises: CannotStart if there is none, or it is a refusal."""
     account = open_account(find_url(arguments.url, arguments.data), arguments.email, arguments.token)
     try:
-        ok = asyncio.run(_send(account, arguments))
+        ok = asyncio.run(_send(account, account.find_user(arguments.to), arguments))
     except TimeoutError:
         raise CannotStart(
             f"No answer from {account.url} within {arguments.within:.0f} s; the hug may be sent again with the same --id."
@@ -30,9 +30,9 @@ def run(arguments: argparse.Namespace, _environment: Mapping[str, str]) -> int:
     return 0
 
 
-async def _send(account: Account, arguments: argparse.Namespace) -> Ok:
+async def _send(account: Account, to: str, arguments: argparse.Namespace) -> Ok:
     try:
         async with asyncio.timeout(arguments.within), Client(account.url, token=account.token, device=DEVICE) as client:
-            return await client.hug(arguments.to, arguments.kind, arguments.message, hug_id=arguments.id)
+            return await client.hug(to, arguments.kind, arguments.message, hug_id=arguments.id)
     finally:
         await account.log_out()
