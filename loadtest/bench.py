@@ -43,7 +43,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=30.0, help="of each run (default: 30)")
     parser.add_argument("--rate", type=float, default=1_000.0, help="of `steady`: two users, hugs/s (default: 1000)")
     parser.add_argument("--busy-rate", type=float, default=5_000.0, help="of `busy`, hugs/s (default: 5000)")
-    parser.add_argument("--pairs", type=int, default=32, help="pairs of users of `full` (default: 32)")
+    parser.add_argument("--pairs", type=int, default=64, help="pairs of users of `full` (default: 64)")
     parser.add_argument("--sessions", type=int, default=10_000, help="of `idle` (default: 10000)")
     parser.add_argument("--pin", action="store_true", help="hubs on the first core, this client on the last one")
     parser.add_argument("--json", type=Path, metavar="F", help="write all figures to F as well")
