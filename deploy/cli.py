@@ -109,7 +109,10 @@ def build_parser(environment: "os._Environ[str] | dict[str, str]") -> argparse.A
     add = commands.add_parser("listen", help="log in and print events as JSON lines")
     _add_account(add, data)
     add.add_argument(
-        "--count", type=_number("a number of events", 1, COUNT_MAX), metavar="N", help="end after N events"
+        "--count",
+        type=_number("a number of events", 1, COUNT_MAX),
+        metavar="N",
+        help="end after N durable events, such as hugs",
     )
     add = commands.add_parser("send", help="send a hug")
     _add_account(add, data)

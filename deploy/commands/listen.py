@@ -24,7 +24,7 @@ def run(arguments: argparse.Namespace, _environment: Mapping[str, str]) -> int:
 
 
 async def _listen(account: Account, count: int | None) -> None:
-    """Ends after *count* events, if that is given."""
+    """Ends after *count* durable events, if that is given: presence comes as it likes."""
     loop = asyncio.get_running_loop()
     on_token = account.refresh if account.can_refresh else None
     client = Client(account.url, token=account.token, device=DEVICE, on_token=on_token, on_welcome=_greet)
@@ -34,7 +34,8 @@ async def _listen(account: Account, count: int | None) -> None:
                 loop.add_signal_handler(signum, lambda: asyncio.ensure_future(client.close()))
             async for event in client.events():
                 print(msgspec.json.encode(event).decode(), flush=True)
-                count = None if count is None else count - 1
+                if count is not None and getattr(event, "seq", None) is not None:
+                    count -= 1
                 if count == 0:
                     break
     except ClientClosed as error:
@@ -45,4 +46,8 @@ async def _listen(account: Account, count: int | None) -> None:
 
 def _greet(welcome: Welcome) -> None:
     online = [friend.user for friend in welcome.friends]
-    print(f"Connected as {welcome.user.name} ({welcome.user.id}); friends about: {', '.join(online) or 'nobody'}.", file=sys.stderr, flush=True)
+    print(
+        f"Connected as {welcome.user.name} ({welcome.user.id}); friends about: {', '.join(online) or 'nobody'}.",
+        file=sys.stderr,
+        flush=True,
+    )
