@@ -27,6 +27,7 @@ export class ConnectionLine {
     this.#hasBeenLive ||= name === "live";
     const isOffline = name !== "live" && !navigator.onLine;
     this.#line.dataset.state = isOffline ? "offline" : name;
+    this.#line.dataset.troubled = String(isOffline || name === "stopped" || (this.#hasBeenLive && name !== "live"));
     byId("connection-text").textContent = isOffline ? "Offline" : this.#words(name);
     byId("connection-retry").hidden = name !== "waiting" && name !== "stopped";
     this.#count();

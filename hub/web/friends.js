@@ -139,7 +139,13 @@ export class FriendsPanel {
 
   #searchSoon(afterMs) {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#search(), afterMs);
+    if (this.#isSearching) {
+      this.#timer = setTimeout(() => this.#search(), afterMs);
+      return;
+    }
+    this.#searches += 1; // an answer that is still on its way is for nobody
+    this.#found = [];
+    this.#show();
   }
 
   async #search() {

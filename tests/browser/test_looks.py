@@ -1,0 +1,127 @@
+"""How the page fits what people hold in their hands. The pictures are for a person to look at."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.proxy import CuttableProxy
+from tests.browser.window import BACK_MS, Window
+
+pytestmark = pytest.mark.browser
+MakeWindow = Callable[..., Window]
+LONG = "Anna-Katharina-Wilhelmine-von-und-zu-Überlingen-am-Bodensee"
+WORD = "Donaudampfschifffahrtsgesellschaftskapitänsmützenabzeichenhalterung" * 3
+
+# WCAG 2.1, 1.4.3: text against what lies behind it, for every piece of text on the page.
+CONTRAST = """() => {
+    const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+    const rgba = (colour) => {
+        canvas.clearRect(0, 0, 1, 1);
+        canvas.fillStyle = colour;
+        canvas.fillRect(0, 0, 1, 1);
+        return [...canvas.getImageData(0, 0, 1, 1).data].map((part) => part / 255);
+    };
+    const over = ([r, g, b, a], [x, y, z]) => [r * a + x * (1 - a), g * a + y * (1 - a), b * a + z * (1 - a), 1];
+    const behind = (node) => {
+        const layers = [];
+        for (let at = node; at !== null; at = at.parentElement) layers.unshift(rgba(getComputedStyle(at).backgroundColor));
+        return layers.reduce((below, layer) => over(layer, below), [1, 1, 1, 1]);
+    };
+    const light = (colour) => {
+        const [r, g, b] = colour.map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const poor = [];
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) {
+        const node = walker.currentNode.parentElement;
+        if (!walker.currentNode.textContent.trim() || !node.checkVisibility() || node.closest(".unseen, .skip, dialog:not([open])")) continue;
+        const back = behind(node);
+        const [one, two] = [light(over(rgba(getComputedStyle(node).color), back)), light(back)].sort();
+        const ratio = (two + 0.05) / (one + 0.05);
+        if (ratio < 4.5) poor.push(`${ratio.toFixed(2)}: ${node.textContent.trim()}`);
+    }
+    return poor;
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("device", "width", "height"),
+    [("phone", 390, 844), ("small", 320, 640), ("tablet", 820, 1100), ("desktop", 1280, 860)],
+)
+def test_it_fits_and_can_be_read(
+    window: MakeWindow, tmp_path: Path, device: str, width: int, height: int, scheme: str
+) -> None:
+    view = {"viewport": {"width": width, "height": height}, "color_scheme": scheme, "reduced_motion": "reduce"}
+    ana, zoe = window(LONG, **view).open(), window("Zoë").come_in()
+    name = f"{device}-{scheme}"
+
+    def look(what: str) -> None:
+        ana.page.evaluate("Promise.allSettled(document.getAnimations().map(({ finished }) => finished))")
+        ana.has_no_horizontal_scroll()
+        ana.screenshot(tmp_path, f"{name}-{what}")
+        assert ana.page.evaluate(CONTRAST) == []
+
+    look("entrance")
+    ana.name = ana.name[:63]
+    ana.come_in()
+    look("empty")
+    zoe.ask(ana)
+    expect(ana.button(f"Accept {zoe.name}")).to_be_visible()
+    look("request")
+    ana.button(f"Accept {zoe.name}").click()
+    expect(zoe.friend(ana)).to_be_visible()
+    zoe.hug(ana, WORD)
+    expect(ana.arrival).to_be_visible()
+    look("arrival")
+    ana.page.keyboard.press("Escape")
+    ana.hug(zoe, "Thank you!")
+    for panel in ("friends", "received", "sent"):
+        tab = ana.page.locator(f".tabs [data-panel={panel}]")
+        if tab.is_visible():
+            tab.click()
+            look(panel)
+    expect(ana.receipt("Thank you!")).to_have_text("Seen")
+    look("home")
+    ana.button("Settings").click()
+    expect(ana.page.get_by_label("Who may hug me")).to_be_visible()
+    look("settings")
+
+
+@pytest.mark.parametrize("width", [320, 390, 1280])
+def test_trouble_has_room_to_say_what_it_is(
+    window: MakeWindow, proxy: CuttableProxy, tmp_path: Path, width: int
+) -> None:
+    ana = window(LONG[:50], through=proxy, viewport={"width": width, "height": 700}).come_in()
+    proxy.cut()
+    ana.is_not_live()
+    expect(ana.button("Try now")).to_be_visible(timeout=BACK_MS)
+    ana.screenshot(tmp_path, f"trouble-{width}")
+    ana.has_no_horizontal_scroll()
+    overlaps = """() => {
+        const boxes = ["#connection", ".bar__brand", ".bar__self > *"].flatMap((part) => [...document.querySelectorAll(part)]);
+        const seen = boxes.map((node) => node.getBoundingClientRect()).filter(({ width }) => width > 0);
+        return seen.some((one, at) => seen.slice(at + 1).some((two) => one.left < two.right - 1 && two.left < one.right - 1 && one.top < two.bottom - 1 && two.top < one.bottom - 1));
+    }"""
+    assert not ana.page.evaluate(overlaps)
+    proxy.mend()
+    ana.is_live(BACK_MS)
+
+
+def test_whoever_wants_no_motion_gets_none(window: MakeWindow) -> None:
+    ana, zoe = window("Ana").come_in(), window("Zoë", reduced_motion="reduce").come_in()
+    ana.befriend(zoe)
+    ana.hug(zoe, "gently")
+    expect(zoe.arrival).to_be_visible()
+    moving = "document.getAnimations().filter(({ effect }) => effect.getKeyframes().some((frame) => 'translate' in frame || 'scale' in frame)).length"
+    assert zoe.page.evaluate(moving) == 0
+
+
+def test_a_hug_moves_for_everybody_else(two_friends: tuple[Window, Window]) -> None:
+    ana, zoe = two_friends
+    ana.hug(zoe, "with all my heart")
+    expect(zoe.arrival).to_be_visible()
+    assert zoe.page.evaluate("document.querySelector('.embrace__one').getAnimations().length") > 0
