@@ -42,14 +42,12 @@ class Person(msgspec.Struct, frozen=True):
 class HubProcess:
     """One hub. Its address stays the same over restarts."""
 
-    def __init__(self, database_url: str, redis_url: str, folder: Path, **settings: str) -> None:
-        """*settings*: further `HUGMOOD_*` by their names without the prefix, in lower case."""
+    def __init__(self, folder: Path, **settings: str) -> None:
+        """*settings*: `HUGMOOD_*` by their names without the prefix, in lower case."""
         self.port = free_port()
         self._metrics_port = free_port()
         self.log = folder / f"hub-{self.port}.log"
         own = {
-            "HUGMOOD_DATABASE_URL": database_url,
-            "HUGMOOD_REDIS_URL": redis_url,
             "HUGMOOD_SECRET": SECRET.decode(),
             "HUGMOOD_PORT": str(self.port),
             "HUGMOOD_METRICS_PORT": str(self._metrics_port),
@@ -120,11 +118,12 @@ StartHub = Callable[..., Awaitable[HubProcess]]
 
 @asynccontextmanager
 async def hub_starter(database_url: str, redis_url: str) -> AsyncIterator[StartHub]:
-    """Gives a function that starts hubs on these servers; all of them end with the block."""
+    """Gives a function that starts hubs, on these servers unless told otherwise; all of them end with the block."""
     hubs: list[HubProcess] = []
 
     async def start(folder: Path, **settings: str) -> HubProcess:
-        hub = HubProcess(database_url, redis_url, folder, **settings)
+        servers = {"database_url": database_url, "redis_url": redis_url}
+        hub = HubProcess(folder, **(servers | settings))
         hubs.append(hub)
         await hub.start()
         return hub

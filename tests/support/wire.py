@@ -174,7 +174,7 @@ class Wire:
         self.say(type=type_, ref=self._refs, **fields)
         return await self.reply_to(self._refs)
 
-    async def reply_to(self, ref: int) -> dict[str, Any]:
+    async def reply_to(self, ref: int | str) -> dict[str, Any]:
         """The reply to the command with that `ref`."""
         return await self._until(lambda message: message["type"] in ("ok", "error") and message.get("ref") == ref)
 
