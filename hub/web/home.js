@@ -149,8 +149,8 @@ export class Home {
     }
   }
 
-  #received({ id, from, kind, message, style, at }) {
-    const hug = { id, from, to: this.self, kind, message, style, at, state: "delivered" };
+  #received({ id, seq, from, kind, message, style, at }) {
+    const hug = { id, seq, from, to: this.self, kind, message, style, at, state: "delivered" };
     const isNew = !this.hugs.received.isSeen(id);
     this.hugs.received.put(hug);
     if (isNew) this.#arrivals.add(hug);

@@ -5,6 +5,8 @@
  * only goes forward.
  */
 
+import { Changing } from "./changes.js";
+
 const PAGE = 20;
 const CATCH_UP_PAGE = 100;
 const TOLD_EARLY_MAX = 200;
@@ -19,12 +21,13 @@ const STATES = ["sending", "failed", "accepted", "delivered", "seen", "felt"];
  * @property {string | null} [message]
  * @property {string} state one of STATES
  * @property {string} at RFC 3339
+ * @property {number} [seq] in the inbox, if it came by the socket
  * @property {string | null} [seen_at]
  * @property {string} [problem] why it failed
  */
 
 /** One direction. Dispatches `change`. */
-class HugList extends EventTarget {
+class HugList extends Changing {
   isLoaded = false;
   hasMore = false;
   #cursor = null;
@@ -43,7 +46,7 @@ class HugList extends EventTarget {
 
   /** @returns {Hug[]} newest first */
   get all() {
-    return [...this.#hugs.values()].sort((a, b) => (a.at < b.at ? 1 : a.at > b.at ? -1 : a.id < b.id ? 1 : -1));
+    return [...this.#hugs.values()].sort(newestFirst);
   }
 
   get(id) {
@@ -101,7 +104,7 @@ class HugList extends EventTarget {
       this.#early.delete(hug.id);
       this.#hugs.set(hug.id, { ...known, ...defined(hug), state: later(known.state, hug.state) });
     }
-    this.dispatchEvent(new Event("change"));
+    this.changed();
   }
 
   /** Something newly known of hug *id*, which may not be here yet. */
@@ -116,7 +119,7 @@ class HugList extends EventTarget {
   /** Take a failed hug off the list. */
   remove(id) {
     this.#hugs.delete(id);
-    this.dispatchEvent(new Event("change"));
+    this.changed();
   }
 }
 
@@ -131,6 +134,13 @@ export class Hugs {
   async load() {
     await Promise.all([this.received.load(), this.sent.load()]);
   }
+}
+
+// Hugs of one millisecond are in the order of the inbox, if that is known, else in that of the history.
+function newestFirst(one, two) {
+  if (one.at !== two.at) return one.at < two.at ? 1 : -1;
+  if (one.seq !== undefined && two.seq !== undefined) return two.seq - one.seq;
+  return one.id < two.id ? 1 : -1;
 }
 
 function later(known, told) {

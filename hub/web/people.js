@@ -5,6 +5,8 @@
  * replayed one may be older than what we know.
  */
 
+import { Changing } from "./changes.js";
+
 const SETTLE_MS = 80;
 
 /**
@@ -15,7 +17,7 @@ const SETTLE_MS = 80;
  */
 
 /** Dispatches `change`. */
-export class People extends EventTarget {
+export class People extends Changing {
   /** @type {Map<string, Friend>} */
   friends = new Map();
   /** @type {Map<string, Request>} */
@@ -47,7 +49,7 @@ export class People extends EventTarget {
       if (friend.status && !this.#presences.has(friend.user.id)) this.#see(friend.user.id, friend.status, null);
     }
     this.isLoaded = true;
-    this.#changed();
+    this.changed();
   }
 
   /** Look again, once for a burst of events. What fails now is put right by the next look. */
@@ -63,12 +65,12 @@ export class People extends EventTarget {
       if (!present.has(id)) this.#see(id, "offline", presence.lastSeen);
     }
     for (const [id, friend] of present) this.#see(id, friend.status, friend.last_seen ?? null);
-    this.#changed();
+    this.changed();
   }
 
   presenceChanged(event) {
     this.#see(event.user, event.status, event.last_seen ?? null);
-    this.#changed();
+    this.changed();
   }
 
   /** @returns {Presence} */
@@ -97,9 +99,5 @@ export class People extends EventTarget {
 
   #see(id, status, lastSeen) {
     this.#presences.set(id, { status, lastSeen });
-  }
-
-  #changed() {
-    this.dispatchEvent(new Event("change"));
   }
 }
