@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for line in str(error).splitlines():
             print(f"hugmood {arguments.command}: {line}", file=sys.stderr)
         return EXIT_WRONG
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, BrokenPipeError):
         return EXIT_INTERRUPTED
     return code
 

@@ -23,7 +23,7 @@ from deploy.folder import DataFolder
 from deploy.logs import last_words
 from deploy.ports import LOOPBACK, free_port
 
-READY_WITHIN_S = 60.0  # recovery from a large write-ahead log takes its time
+READY_WITHIN_S = 300.0  # recovery from a large write-ahead log on a slow disk; one that fails says so at once
 READY_POLL_S = 0.005
 PING_WITHIN_S = 1.0
 PREDECESSOR_WITHIN_S = 10.0
@@ -91,7 +91,7 @@ class EmbeddedServer(Protocol):
 
     @property
     def child(self) -> Child:
-        """The running process. Raises: RuntimeError before `launch` and after `stop`."""
+        """The process launched last. Raises: RuntimeError before the first `launch`."""
         ...
 
     def launch(self) -> None:
@@ -140,8 +140,9 @@ class EmbeddedPostgres:
             make_cluster(self._folder, program, path, self.cluster, is_durable=self._is_durable)
         self._wait_for_predecessors()
         state = self._folder.state
-        state.postgres_port = free_port(state.postgres_port)
-        self._folder.save_state()
+        if self._child is None:  # a restart keeps the port: others know it by now
+            state.postgres_port = free_port(state.postgres_port)
+            self._folder.save_state()
         settings = POSTGRES_SETTINGS | ({} if self._is_durable else POSTGRES_UNSAFE)
         settings["port"] = str(state.postgres_port)
         argv: list[str | Path] = [path, "-D", self.cluster, *(f"--{name}={value}" for name, value in settings.items())]
@@ -154,7 +155,6 @@ class EmbeddedPostgres:
     def stop(self) -> None:
         if self._child:
             self._child.stop(*self.stop_steps)
-            self._child = None
 
     def _program(self) -> Program:
         made_by = self.cluster / "PG_VERSION"
@@ -213,8 +213,9 @@ class EmbeddedValkey:
         program = find_valkey()
         path = within_reach(program, self._folder.account, self._folder.home / "servers")
         state = self._folder.state
-        state.valkey_port = free_port(state.valkey_port)
-        self._folder.save_state()
+        if self._child is None:  # a restart keeps the port: others know it by now
+            state.valkey_port = free_port(state.valkey_port)
+            self._folder.save_state()
         settings = VALKEY_SETTINGS | {
             "dir": f'"{self._folder.make_server_folder("valkey")}"',
             "port": str(state.valkey_port),
@@ -232,7 +233,6 @@ class EmbeddedValkey:
     def stop(self) -> None:
         if self._child:
             self._child.stop(*self.stop_steps)
-            self._child = None
 
     def _is_ready(self) -> bool:
         """It answers, and has read its log."""

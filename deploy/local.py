@@ -51,9 +51,9 @@ async def up(options: UpOptions, environment: Mapping[str, str], say: Callable[[
     Raises: CannotStart, after stopping what had been started.
     """
     with ExitStack() as stack:
-        address = stack.enter_context(reserve(options.host, options.port))
         folder = DataFolder.hold(options.data)
         stack.callback(folder.release)
+        address = stack.enter_context(reserve(options.host, options.port))
         local = Local(options, environment, say, folder, address)
         stack.enter_context(_signals(local.ask_to_stop))
         await local.run()
@@ -228,8 +228,12 @@ class Local:
         return f"http://{host}:{self._port}"
 
     def _tell_changed(self) -> None:
-        if self._hubs and not self._stopping.is_set():
+        if not self._hubs or self._stopping.is_set():
+            return
+        try:
             self._files.write(self._running())
+        except CannotStart as error:  # a full disk is no reason to end what runs
+            self._say(str(error))
 
     def _tell_started(self) -> None:
         lines = [f"HugMood is up. Open {self._url()}", ""]
@@ -268,7 +272,9 @@ async def _check_redis(url: str) -> None:
 @contextmanager
 def _signals(ask_to_stop: Callable[[], None]) -> Iterator[None]:
     loop = asyncio.get_running_loop()
-    signals = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    signals = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
+        signals.append(signal.SIGHUP)
     for signum in signals:
         loop.add_signal_handler(signum, ask_to_stop)
     try:

@@ -32,14 +32,13 @@ def free_port(remembered: int | None = None) -> int:
 def reserve(host: str, port: int) -> socket.socket:
     """Take *port* (0: any free one) for hubs that will share it, as long as the returned socket is open.
 
-    It never listens, so no connection goes to it. It is bound without SO_REUSEPORT first: with it, the listener
-    of another program that also shares would go unnoticed. Raises: CannotStart if the address is in use or not ours.
+    It never listens, so no connection goes to it. It is bound before it may be shared: otherwise the listener of
+    another program that also shares would go unnoticed. Raises: CannotStart if the address is in use or not ours.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind((host, port or free_port()))
+        _bind(sock, host, port or free_port())
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     except OSError as error:
         sock.close()
@@ -49,6 +48,20 @@ def reserve(host: str, port: int) -> socket.socket:
             ) from error
         raise CannotStart(f"Cannot listen on {host}, port {port}: {error.strerror or error}.") from error
     return sock
+
+
+def _bind(sock: socket.socket, host: str, port: int) -> None:
+    """Without SO_REUSEADDR if possible, so that nobody else who has not begun to listen gets the port as well.
+
+    With it if what is in the way only lingers in TIME_WAIT. Raises: OSError.
+    """
+    try:
+        sock.bind((host, port))
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host, port))
 
 
 def _is_free(port: int) -> bool:

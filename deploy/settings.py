@@ -50,7 +50,7 @@ def _text(value: str) -> str:
 
 def _number(low: float, high: float) -> Parse:
     def parse(value: str) -> int:
-        if not re.fullmatch(r"\d{1,12}", value.strip()) or not low <= int(value) <= high:
+        if not re.fullmatch(r"[0-9]{1,12}", value.strip()) or not low <= int(value) <= high:
             raise ValueError(f"must be a whole number from {low} to {high}")
         return int(value)
 
@@ -59,7 +59,7 @@ def _number(low: float, high: float) -> Parse:
 
 def _seconds(high: float) -> Parse:
     def parse(value: str) -> float:
-        if not re.fullmatch(r"\d{1,6}(\.\d{1,3})?", value.strip()) or not float(value) <= high:
+        if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?", value.strip()) or not float(value) <= high:
             raise ValueError(f"must be a number of seconds from 0 to {high:g}")
         return float(value)
 

@@ -54,7 +54,10 @@ class Service:
 
     def launch(self) -> None:
         """Raises: CannotStart."""
-        self.child = self._launch()
+        try:
+            self.child = self._launch()
+        except OSError as error:  # a full disk, no more processes
+            raise CannotStart(f"{self.name} cannot be started: {error}") from error
 
     async def wait_ready(self) -> None:
         """Raises: CannotStart; what is not ready in time is killed."""

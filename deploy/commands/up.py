@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 
 from deploy.local import UpOptions, up
 from deploy.settings import check_settings, unknown_names
@@ -27,4 +28,5 @@ def run(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)
+    with suppress(OSError):  # nobody reads any more: no reason to end
+        print(line, flush=True)
