@@ -42,12 +42,21 @@ class HugHandlers:
         self._delivery = delivery
         self._clock = clock
         self._kinds = KINDS | frozenset(more_kinds)
+        self._looking_up: dict[tuple[str, str], int] = {}  # sender and recipient → hugs that wait for their relation
 
     async def send(self, actor: Actor, command: HugSend) -> Ok:
         """Store the hug and answer when it is on disk. Raises: Refusal."""
         hug = self._build(actor, command)
         # Without a session here the doorbell does not tell this node of changes: nothing is recalled.
-        check_may_hug(await self._relations.load(actor.user, hug.recipient))
+        pair = (actor.user, hug.recipient)
+        self._looking_up[pair] = self._looking_up.get(pair, 0) + 1
+        try:
+            relation = await self._relations.load(*pair)
+        finally:
+            self._looking_up[pair] -= 1
+            if not self._looking_up[pair]:
+                del self._looking_up[pair]
+        check_may_hug(relation)
         done: asyncio.Future[Ok] = asyncio.get_running_loop().create_future()
 
         def finish(answer: Ok | Refusal) -> None:
@@ -63,8 +72,10 @@ class HugHandlers:
 
     def send_now(self, actor: Actor, command: HugSend, finish: Finish) -> bool:
         """The hot way: without a task, if what the two are to each other is known. False: use `send`. Raises: Refusal."""
-        relation = self._relations.recall(actor.user, command.to.lower())
-        if relation is None:
+        pair = (actor.user, command.to.lower())
+        relation = self._relations.recall(*pair)
+        # Known by now, perhaps, but not when the hug before this one asked: it must not be overtaken.
+        if relation is None or pair in self._looking_up:
             return False
         hug = self._build(actor, command)
         check_may_hug(relation)
