@@ -10,6 +10,7 @@ import os
 import socket
 import struct
 from collections import deque
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -174,15 +175,17 @@ class Wire:
         self.say(type=type_, ref=self._refs, **fields)
         return await self.reply_to(self._refs)
 
-    async def reply_to(self, ref: int | str) -> dict[str, Any]:
+    async def reply_to(self, ref: int | str, within_s: float = ANSWER_WITHIN_S) -> dict[str, Any]:
         """The reply to the command with that `ref`."""
-        return await self._until(lambda message: message["type"] in ("ok", "error") and message.get("ref") == ref)
+        return await self._until(
+            lambda message: message["type"] in ("ok", "error") and message.get("ref") == ref, within_s
+        )
 
     # Hearing
 
-    async def hear(self, *kinds: str) -> dict[str, Any]:
-        """The next message, or the next of these *kinds* (others are kept). Raises: Ended."""
-        return await self._until(lambda message: not kinds or message["type"] in kinds)
+    async def hear(self, *kinds: str, within_s: float = ANSWER_WITHIN_S) -> dict[str, Any]:
+        """The next message, or the next of these *kinds* (others are kept). Raises: Ended, TimeoutError."""
+        return await self._until(lambda message: not kinds or message["type"] in kinds, within_s)
 
     def kept(self) -> list[dict[str, Any]]:
         """What has been read while waiting for something else, and not been asked for yet."""
@@ -196,12 +199,12 @@ class Wire:
         except Ended as ended:
             return ended
 
-    async def _until(self, is_wanted: Any) -> dict[str, Any]:
+    async def _until(self, is_wanted: Callable[[dict[str, Any]], bool], within_s: float) -> dict[str, Any]:
         for message in self._heard:
             if is_wanted(message):
                 self._heard.remove(message)
                 return message
-        async with asyncio.timeout(ANSWER_WITHIN_S):
+        async with asyncio.timeout(within_s):
             while True:
                 message = await self._read_message()
                 if is_wanted(message):
