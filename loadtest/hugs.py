@@ -1,6 +1,7 @@
 """Pairs of friends that hug: one sends, the other receives and acknowledges, each over its own node.
 
-What a hug's id says: its last twelve digits are its number, so that neither side keeps a table of ids.
+What a hug's id says: its last twelve digits are its number, so that neither side keeps a table of ids. Ids of one
+millisecond are in no order, as those of real clients are not.
 """
 
 import asyncio
@@ -123,7 +124,7 @@ class Sender(Member):
         super().__init__()
         self._ledger = ledger
         self._tail = b'","to":"%b","kind":"bear","message":%b}' % (recipient.encode(), msgspec.json.encode(message))
-        self._run = random.randrange(1 << 24)
+        self._run = random.getrandbits(12)
         self._outgoing: list[bytes] = []
         self.on_answers: Callable[[Sender], None] | None = None
         self.late: list[float] = []  # seconds between the intended and the real time of sending
@@ -134,7 +135,7 @@ class Sender(Member):
         if not self._outgoing:
             asyncio.get_running_loop().call_soon(self.flush)
         ms = time.time_ns() // 1_000_000
-        hug = b"%08x-%04x-7%03x-8%03x-%012x" % (ms >> 16, ms & 0xFFFF, self._run >> 12, self._run & 0xFFF, index)
+        hug = b"%08x-%04x-7%03x-8%03x-%012x" % (ms >> 16, ms & 0xFFFF, random.getrandbits(12), self._run, index)
         self._outgoing.append(client_frame(b'{"type":"hug.send","ref":%d,"id":"%b%b' % (index, hug, self._tail)))
         self.late.append(time.perf_counter() - intended)
 

@@ -30,7 +30,7 @@ log = logging.getLogger("hugmood.commits")
 _APPEND = """
 with input as (
     select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::timestamptz[])
-    with ordinality as t(id, sender_id, recipient_id, kind, message, style, body, at, ord)
+    with ordinality as t(id, sender_id, recipient_id, kind, message, style, body, at, ord)  -- ord: as they arrived
 ), fresh as materialized (
     select i.* from input i where not exists (select from hugs h where h.id = i.id)
 ), heads as (
@@ -124,7 +124,10 @@ class HugCommits:
                 self._idle.set()
 
     async def _flush(self, batch: list[tuple[NewHug, Settle]]) -> None:
-        hugs = list({hug.id: hug for hug, _ in reversed(batch)}.values())  # the first of each id
+        distinct: dict[str, NewHug] = {}
+        for hug, _ in batch:
+            distinct.setdefault(hug.id, hug)  # the first of each id
+        hugs = list(distinct.values())
         try:
             answers = await self._commit(hugs)
         except Unavailable as error:
@@ -155,8 +158,10 @@ class HugCommits:
         return answers
 
     async def _commit(self, hugs: Sequence[NewHug]) -> dict[str, tuple[NewHug, Answer]]:
-        """Store *hugs*, ids distinct, in one transaction. Raises: Unavailable, when it is unknown whether it committed."""
-        hugs = sorted(hugs, key=lambda hug: hug.id)
+        """Store *hugs*, ids distinct, in one transaction; each recipient gets theirs in the order given here.
+
+        Raises: Unavailable, when it is unknown whether it committed.
+        """
         columns = (
             [hug.id for hug in hugs],
             [hug.sender for hug in hugs],
