@@ -4,7 +4,7 @@
  * Invariant: the app is handed durable events 1, 2, 3 … of the inbox, each once, in order; a command is
  * carried out once, however often the connection breaks. The same promises as protocol/client.py.
  *
- *     const client = new HugMoodClient({ url, device, getToken, onreset, cursorStore });
+ *     const client = new HugMoodClient({ url: "wss://hugs.example/v1/socket", device, getToken });
  *     client.addEventListener("hug.received", ({ detail }) => show(detail));
  *     client.start();
  *     await client.command({ type: "hug.send", id: uuid7(), to, kind: "bear" });
@@ -25,6 +25,13 @@ export { uuid7 } from "./ids.js";
 const ACK_EVENTS = 16;
 const ACK_MS = 1_000;
 const STABLE_MS = 10_000;
+const DEFAULTS = {
+  status: "online",
+  random: Math.random,
+  onreset: async () => {},
+  cursorStore: { load: () => null, save() {} },
+  outboxStore: { load: () => [], save() {} },
+};
 
 /** Thrown by `getToken` when there is no way to a new token but logging in. */
 export class SignedOut extends Error {}
@@ -41,10 +48,10 @@ export class SignedOut extends Error {}
  * @property {string} device id of this browser, kept by the app
  * @property {(how: {isFresh: boolean}) => Promise<string>} getToken a valid access token; `isFresh`: not the last
  *   one. Throws `SignedOut` when only logging in helps.
- * @property {(welcome: any) => Promise<void>} onreset load the state anew by REST: the events up to
+ * @property {(welcome: any) => Promise<void>} [onreset] load the state anew by REST: the events up to
  *   `welcome.head` will not come. Called again, after a while, when it throws.
- * @property {import("./cursor.js").CursorStore} cursorStore
- * @property {import("./outbox.js").OutboxStore} outboxStore
+ * @property {import("./cursor.js").CursorStore} [cursorStore] without one, a new client starts at the head
+ * @property {import("./outbox.js").OutboxStore} [outboxStore] without one, unanswered hugs end with the page
  * @property {string} [status]
  * @property {typeof WebSocket} [WebSocket]
  * @property {() => number} [random]
@@ -70,10 +77,10 @@ export class HugMoodClient extends EventTarget {
   /** @param {Options} options */
   constructor(options) {
     super();
-    this.#options = { WebSocket: globalThis.WebSocket, random: Math.random, ...options };
-    this.#status = options.status ?? "online";
-    this.#cursor = new Cursor(options.cursorStore);
-    this.#outbox = new Outbox(options.outboxStore, this.#options.random);
+    this.#options = { ...DEFAULTS, WebSocket: globalThis.WebSocket, ...options };
+    this.#status = this.#options.status;
+    this.#cursor = new Cursor(this.#options.cursorStore);
+    this.#outbox = new Outbox(this.#options.outboxStore, this.#options.random);
     this.#backoff = new Backoff(this.#options.random);
   }
 

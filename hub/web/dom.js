@@ -11,6 +11,7 @@ const HUES = 8;
  * @param {Record<string, any>} [properties] `class`, `text`, `on` (listeners by event), anything else an attribute;
  *   null, undefined and false are left out
  * @param {...(Node | string | null)} children
+ * @returns {any} the element, of the kind that *tag* says
  */
 export function element(tag, properties = {}, ...children) {
   const node = document.createElement(tag);
@@ -25,7 +26,11 @@ export function element(tag, properties = {}, ...children) {
   return node;
 }
 
-/** The element with *id*, which is in index.html. */
+/**
+ * The element with *id*, which is in index.html.
+ * @param {string} id
+ * @returns {any} an element of whatever kind index.html says
+ */
 export function byId(id) {
   const node = document.getElementById(id);
   if (node === null) throw new Error(`index.html has no #${id}`);

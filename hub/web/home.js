@@ -246,6 +246,7 @@ export class Home {
   }
 }
 
+/** @param {import("./hugs.js").Hug} hug */
 function commandOf({ id, to, kind, message }) {
   return { type: "hug.send", id, to: to.id, kind, ...(message ? { message } : {}) };
 }

@@ -33,7 +33,7 @@ class HugList extends Changing {
   #cursor = null;
   /** @type {Map<string, Hug>} */
   #hugs = new Map();
-  /** @type {Map<string, object>} what was told of hugs that are not here: their page may be on its way */
+  /** @type {Map<string, any>} what was told of hugs that are not here: their page may be on its way */
   #early = new Map();
   #api;
   #direction;

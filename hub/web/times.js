@@ -1,5 +1,6 @@
 /** Times as people say them, kept current while they are on the page. */
 
+/** @type {[Intl.RelativeTimeFormatUnit, number][]} */
 const UNITS = [
   ["day", 86_400],
   ["hour", 3_600],

@@ -153,7 +153,6 @@ def test_a_log_in_that_was_ended_elsewhere_leads_back_to_the_entrance(window: Ma
         const body = JSON.stringify({ refresh_token: refresh });
         await fetch('/v1/auth/logout', { method: 'POST', headers: { 'content-type': 'application/json' }, body });
     }""")
-    ana.page.reload()
     expect(ana.page.locator("#entrance-problem")).to_contain_text("Please come in again")
     ana.errors = [error for error in ana.errors if "401" not in error]
 
