@@ -103,8 +103,9 @@ class Supervisor:
             async with asyncio.TaskGroup() as group:
                 for service in services:
                     group.create_task(service.wait_ready())
-        except* CannotStart as failures:
-            raise failures.exceptions[0] from None
+        except ExceptionGroup as failures:
+            refused = failures.subgroup(CannotStart)
+            raise (refused or failures).exceptions[0] from None
         for service in services:
             self._keepers[service] = asyncio.create_task(self._keep(service), name=f"keeps {service.name}")
 
