@@ -25,6 +25,7 @@ from hub.tick import TickWriter
 from protocol.codec import Codec
 
 PATH = "/v1/socket"
+VERSION = "13"  # RFC 6455, section 4.4
 RETRY_AFTER_S = 2
 _SUBPROTOCOLS = [Subprotocol(Codec.JSON.value), Subprotocol(Codec.MSGPACK.value)]
 
@@ -97,6 +98,8 @@ class Admission:
             raise Refused(503, "This node is going away; connect again.", RETRY_AFTER_S)
         if self._limits.connections and len(self.connections) >= self._limits.connections:
             raise Refused(503, "This node is full; try again shortly.", RETRY_AFTER_S)
+        if request.headers.get("Sec-WebSocket-Version", VERSION) != VERSION:
+            raise Refused(426, "This server speaks version 13.", headers=(("Sec-WebSocket-Version", VERSION),))
         address = self._address(transport, request)
         if self._limits.per_address and self._by_address.get(address, 0) >= self._limits.per_address:
             raise Refused(503, "Too many connections from this address.", RETRY_AFTER_S)
@@ -106,7 +109,7 @@ class Admission:
         response = server.accept(request)
         server.parser.close()  # its generator and itself hold each other: 4 KB a handshake until the collector comes
         if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
-            names = ("Allow", "Upgrade", "Sec-WebSocket-Version")
+            names = ("Allow", "Upgrade")
             headers = tuple((name, response.headers[name]) for name in names if name in response.headers)
             message = bytes(response.body or b"").decode(errors="replace").strip()
             raise Refused(response.status_code, message, headers=headers)

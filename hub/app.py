@@ -170,6 +170,7 @@ async def _build_sockets(stack: AsyncExitStack, settings: HubSettings, core: Cor
         core.database,
         core.sweep,
         clock,
+        on_held=receipts.ack,
         per_user=settings.max_connections_per_user if settings.limits_on else 0,
     )
     hugs = HugHandlers(core.relations, commits, receipts, core.delivery, clock, settings.hug_kinds)

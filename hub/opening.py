@@ -57,8 +57,10 @@ class Openings:
         database: Database,
         sweep: Sweep,
         clock: Callable[[], int],
+        on_held: Callable[[str, int], None],
         per_user: int,
     ) -> None:
+        """*on_held*(user, seq): a client has come back with everything up to *seq*, which may never have been acked."""
         self._node = node
         self._epoch = epoch
         self._verifier = verifier
@@ -67,6 +69,7 @@ class Openings:
         self._database = database
         self._sweep = sweep
         self._clock = clock
+        self._on_held = on_held
         self._per_user = per_user
         self._waiting: list[tuple[Session, Hello]] = []
         self._wake = asyncio.Event()
@@ -180,6 +183,8 @@ class Openings:
         if after is None:
             session.opened(welcome, cursor=opening.head, replay_to=None)
         else:
+            if after > opening.acked:
+                self._on_held(session.user, after)
             session.opened(welcome, cursor=after, replay_to=opening.head)
 
     def _resume_point(self, hello: Hello, opening: Opening) -> int | None:

@@ -8,8 +8,6 @@ a snapshot and the changes after it are therefore one consistent story.
 
 from collections.abc import Callable, Sequence
 
-from msgspec import Struct
-
 from domain.presence import CHANGE_GAP_MS, Rank, shown
 from domain.times import rfc3339
 from protocol.nodes import Sight
@@ -17,7 +15,7 @@ from storage import keys
 from storage.directory import Directory
 from storage.doorbell import Doorbell
 from storage.postgres import Database
-from storage.redis import RedisLink
+from storage.redis import Argument, RedisLink
 
 # Returns {verdict, rank}: 0 nothing new, -1 changed and now told, else the ms to wait for the next look.
 _TELL = """
@@ -59,13 +57,6 @@ group by f.user_id
 _HIDDEN = "select user_id from privacy where user_id = any($1::uuid[]) and who_sees_online = 'nobody'"
 
 
-class Change(Struct, frozen=True, gc=False):
-    """*user* now shows *rank*; nobody has been told yet but the record says so."""
-
-    user: str
-    rank: int
-
-
 class Presence:
     """Presence across nodes. A hub hands in how to reach its own sessions; a worker has none."""
 
@@ -100,47 +91,28 @@ class Presence:
     async def announce(self, users: Sequence[str], now_ms: int) -> dict[str, int]:
         """Tell friends what has changed for *users*; who must be looked at again, and in how many ms.
 
-        Raises: Unavailable, with nothing told or with everything recorded as told.
+        Raises: Unavailable, with nothing told. The friends are looked up first: once a change is on record as
+        told, nothing that can fail may stand between it and the friends but the doorbell.
         """
-        replies = await self._redis.pipeline(
-            [
-                (
-                    "EVAL",
-                    _TELL,
-                    3,
-                    keys.where(user),
-                    keys.told(user),
-                    keys.gone(user),
-                    now_ms,
-                    CHANGE_GAP_MS,
-                    int(Rank.INVISIBLE),
-                )
-                for user in users
-            ]
-        )
-        changes: list[Change] = []
+        friends = await self._load_friends(_AUDIENCE, users)
+        replies = await self._redis.pipeline([_tell_command(user, now_ms) for user in users])
+        sights: list[Sight] = []
         again: dict[str, int] = {}
         for user, reply in zip(users, replies, strict=True):
             if isinstance(reply, Exception):
                 raise reply
             verdict, rank = reply
-            if verdict < 0:
-                changes.append(Change(user, rank))
-            elif verdict > 0:
+            if verdict > 0:
                 again[user] = verdict
-        if changes:
-            await self._tell_friends(changes, now_ms)
+            elif verdict < 0 and user in friends:
+                sights.append(_sight(user, shown(rank), friends[user], now_ms))
+        if sights:
+            await self.show(sights)
         return again
 
-    async def _tell_friends(self, changes: Sequence[Change], now_ms: int) -> None:
-        rows = await self._database.fetch(_AUDIENCE, [change.user for change in changes])
-        ranks = {change.user: change.rank for change in changes}
-        sights = [
-            _sight(user, ranks[user], [str(friend) for friend in row["friends"]], now_ms)
-            for row in rows
-            if (user := str(row["user_id"])) in ranks
-        ]
-        await self.show(sights)
+    async def _load_friends(self, sql: str, users: Sequence[str]) -> dict[str, list[str]]:
+        rows = await self._database.fetch(sql, users)
+        return {str(row["user_id"]): [str(friend) for friend in row["friends"]] for row in rows}
 
     async def show(self, sights: Sequence[Sight]) -> None:
         """Bring *sights* to the friends they name, wherever those are connected. Raises: Unavailable."""
@@ -161,29 +133,29 @@ class Presence:
         Raises: Unavailable.
         """
         status = (await self.shown([user])).get(user, "offline")
-        rows = await self._database.fetch(_AUDIENCE, [user])
-        if not rows:
+        friends = await self._load_friends(_AUDIENCE, [user])
+        if not friends:
             status = "offline"
-            rows = await self._database.fetch(_FRIENDS, [user])
-        last_seen = rfc3339(now_ms) if status == "offline" else None
-        await self.show([Sight(user, status, last_seen, [str(f) for f in row["friends"]]) for row in rows])
+            friends = await self._load_friends(_FRIENDS, [user])
+        await self.show([_sight(user, status, some, now_ms) for some in friends.values()])
 
     async def show_pair(self, one: str, other: str, *, are_friends: bool, now_ms: int) -> None:
         """Two people have become friends, or are friends no more: each sees the other come or go. Raises: Unavailable."""
         shown_now: dict[str, str] = {}
         if are_friends:
-            visible = {str(row["user_id"]) for row in await self._database.fetch(_AUDIENCE, [one, other])}
+            visible = await self._load_friends(_AUDIENCE, [one, other])
             shown_now = {user: status for user, status in (await self.shown([one, other])).items() if user in visible}
-        sights = []
-        for user, friend in ((one, other), (other, one)):
-            status = shown_now.get(user, "offline")
-            sights.append(Sight(user, status, rfc3339(now_ms) if status == "offline" else None, [friend]))
-        await self.show(sights)
+        pairs = ((one, other), (other, one))
+        await self.show([_sight(user, shown_now.get(user, "offline"), [friend], now_ms) for user, friend in pairs])
 
 
 _FRIENDS = _AUDIENCE.replace("where coalesce(p.who_sees_online, 'friends') <> 'nobody'", "")
 
 
-def _sight(user: str, rank: int, friends: list[str], now_ms: int) -> Sight:
-    status = shown(rank)
+def _sight(user: str, status: str, friends: list[str], now_ms: int) -> Sight:
     return Sight(user, status, rfc3339(now_ms) if status == "offline" else None, friends)
+
+
+def _tell_command(user: str, now_ms: int) -> tuple[Argument, ...]:
+    names = (keys.where(user), keys.told(user), keys.gone(user))
+    return ("EVAL", _TELL, len(names), *names, now_ms, CHANGE_GAP_MS, int(Rank.INVISIBLE))

@@ -82,7 +82,6 @@ async def test_stopped(site: Site) -> None:
         assert await is_ready(site.one.url)
 
 
-@pytest.mark.xfail(strict=True, reason="the change is recorded as told before the friends are looked up, and then lost")
 async def test_a_status_changed_meanwhile_is_told_when_it_is_back(site: Site) -> None:
     ana, ben = await make_friends(site.postgres.url, 2)
     async with (

@@ -513,7 +513,6 @@ async def test_wrong_handshakes(place: Place, old: bytes, new: bytes, status: in
     assert (await shake(place, request.replace(old, new))).status == status
 
 
-@pytest.mark.xfail(strict=True, reason="the hub says 400 and not which version it speaks")
 async def test_another_version_of_the_protocol_is_told_ours(place: Place) -> None:
     """RFC 6455, section 4.2.2."""
     request = upgrade_request(address(place)).replace(b"Version: 13", b"Version: 8")

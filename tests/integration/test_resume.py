@@ -169,7 +169,6 @@ async def test_two_devices_on_two_nodes_each_with_its_own_cursor(start_hub: Star
             assert await hear_hugs(tablet, 35) == numbered(ids)[5:]
 
 
-@pytest.mark.xfail(strict=True, reason="the hub takes `after` for an ack of the session, but stores no ack up to it")
 async def test_an_ack_that_was_lost_with_its_connection_can_be_said_again(hub: HubProcess, database_url: str) -> None:
     """Otherwise the sender never hears `hug.delivered`, and the recipient gets a push for what they have seen."""
     ana, ben = await make_friends(database_url, 2)
