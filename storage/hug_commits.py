@@ -38,10 +38,12 @@ with input as (
     select f.recipient_id, count(*) from fresh f join users u on u.id = f.recipient_id and u.deleted_at is null group by 1 order by 1
     on conflict (user_id) do update set seq = h.seq + excluded.seq
     returning user_id, seq
+), matched as materialized (  -- a full join cannot be a nested loop, which is what the planner takes for so "few" rows
+    select f.*, heads.user_id, heads.seq as head from fresh f full join heads on heads.user_id = f.recipient_id
 ), placed as materialized (
-    select f.*, heads.seq - count(*) over (partition by f.recipient_id)
-           + row_number() over (partition by f.recipient_id order by f.ord) as seq
-    from fresh f join heads on heads.user_id = f.recipient_id
+    select m.*, m.head - count(*) over (partition by m.recipient_id)
+           + row_number() over (partition by m.recipient_id order by m.ord) as seq
+    from matched m where m.user_id is not null
 ), stored as (
     insert into hugs (id, sender_id, recipient_id, seq, kind, message, style, at)
     select id, sender_id, recipient_id, seq, kind, message, style, at from placed

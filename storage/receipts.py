@@ -20,21 +20,30 @@ RETRY_S = 1.0
 
 log = logging.getLogger("hugmood.receipts")
 
-# Heads are locked in the order that commits lock them.
-_ACK = """
+# Two statements, so that no head is locked while hugs are marked: commits wait for heads. Should the second fail,
+# the first is repeated and finds nothing to do.
+_DELIVERED = """
 with input as (
     select * from unnest($1::uuid[], $2::bigint[]) as t(user_id, seq)
-), old as materialized (
-    select h.user_id, h.acked_seq, least(i.seq, h.seq) as seq
-    from inbox_heads h join input i using (user_id)
+), news as materialized (
+    select h.user_id, h.acked_seq, least(i.seq, h.seq) as seq from inbox_heads h join input i using (user_id)
+    where least(i.seq, h.seq) > h.acked_seq
+)
+update hugs g set delivered_at = $3 from news
+where g.recipient_id = news.user_id and g.seq > news.acked_seq and g.seq <= news.seq and g.delivered_at is null
+returning g.id, g.sender_id
+"""
+
+# Heads are locked in the order that commits lock them.
+_ACKED = """
+with input as (
+    select * from unnest($1::uuid[], $2::bigint[]) as t(user_id, seq)
+), news as materialized (
+    select h.user_id, least(i.seq, h.seq) as seq from inbox_heads h join input i using (user_id)
     where least(i.seq, h.seq) > h.acked_seq
     order by h.user_id for update of h
-), moved as (
-    update inbox_heads h set acked_seq = old.seq from old where h.user_id = old.user_id
 )
-update hugs g set delivered_at = $3 from old
-where g.recipient_id = old.user_id and g.seq > old.acked_seq and g.seq <= old.seq and g.delivered_at is null
-returning g.id, g.sender_id
+update inbox_heads h set acked_seq = news.seq from news where h.user_id = news.user_id and news.seq > h.acked_seq
 """
 
 _SEEN = """
@@ -99,6 +108,7 @@ class Receipts:
                 await asyncio.sleep(RETRY_S)
             except Exception:
                 log.exception("acks could not be written")
+                await asyncio.sleep(RETRY_S)
 
     async def _write(self) -> None:
         acks, self._waiting = self._waiting, {}
@@ -106,10 +116,11 @@ class Receipts:
             return
         now_ms = self._clock()
         try:
-            rows = await self._database.fetch(_ACK, list(acks), list(acks.values()), from_ms(now_ms))
-        except Unavailable:
+            rows = await self._database.fetch(_DELIVERED, list(acks), list(acks.values()), from_ms(now_ms))
+            if rows:
+                self._on_delivered([Receipt(str(row["id"]), str(row["sender_id"])) for row in rows], now_ms)
+            await self._database.execute(_ACKED, list(acks), list(acks.values()))
+        except BaseException:
             for user, seq in acks.items():
                 self.ack(user, seq)
             raise
-        if rows:
-            self._on_delivered([Receipt(str(row["id"]), str(row["sender_id"])) for row in rows], now_ms)
