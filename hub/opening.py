@@ -163,6 +163,7 @@ class Openings:
             session.revoke()
             return
         after = self._resume_point(hello, opening)
+        log.debug("session opened", extra=session.names() | {"after": hello.after, "head": opening.head})
         session.name = opening.name
         welcome = Welcome(
             session=session.id,

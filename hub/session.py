@@ -5,6 +5,7 @@ since the cursor the client came with. Anything else waits in the mailbox, so a 
 memory to nobody.
 """
 
+import logging
 from collections import deque
 from collections.abc import Callable
 from enum import Enum
@@ -26,6 +27,9 @@ HELLO_S = 5
 EXPIRING_AHEAD_S = 60
 COMMANDS_PER_S = 50
 COMMANDS_BURST = 200
+
+
+log = logging.getLogger("hugmood.session")
 
 
 class Wire(Protocol):
@@ -200,6 +204,10 @@ class Session:
         self.say_bye(code, reason, retry_after_ms)
         self.wire.close(code, reason)
 
+    def names(self) -> dict[str, object]:
+        """Who this is, for the log."""
+        return {"connection": self.id, "user": self.user, "device": self.device}
+
     def revoke(self) -> None:
         """The log-in is over: say so and close."""
         self.end(CloseCode.SESSION_REVOKED, "this log-in has been ended")
@@ -207,6 +215,8 @@ class Session:
     def say_bye(self, code: CloseCode, reason: str, retry_after_ms: int = 0) -> None:
         """The last message of a session; the caller closes the connection."""
         if self.state is not State.ENDED:
+            level = logging.DEBUG if code is CloseCode.DRAIN else logging.INFO  # a drain ends thousands
+            log.log(level, "session ended", extra=self.names() | {"code": int(code), "reason": reason})
             reconnect = reconnects(code) is not Reconnect.STOP
             self.send(Bye(code=code, reason=reason, reconnect=reconnect, retry_after_ms=retry_after_ms))
             self.state = State.ENDED
