@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
+from deploy.folder import SYSTEM_HOME
 from tests.support.local import get, hugmood, is_gone, launched, running, wait_until
 from tests.support.servers import run, temporary_folder
 
@@ -167,6 +169,25 @@ def test_root_does_not_run_the_servers(folder: Path) -> None:
             assert Path(f"/proc/{up.ready['pids'][server]}").stat().st_uid != 0
         assert stat.S_IMODE((up.data / "postgres").stat().st_mode) == 0o700
         assert stat.S_IMODE((up.data / "secret").stat().st_mode) == 0o600
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has privileges to drop")
+def test_below_a_closed_folder_the_servers_live_elsewhere(folder: Path) -> None:
+    folder.chmod(0o700)
+    with running(folder) as up:
+        home = Path(json.loads((up.data / "servers.json").read_bytes())["home"])
+        try:
+            assert home.parent == SYSTEM_HOME
+            assert (home / "postgres" / "PG_VERSION").exists()
+            assert not (up.data / "postgres").exists()
+            assert str(home) in up.output
+            assert up.stop() == 0
+            with running(folder) as again:  # it remembers where
+                assert json.loads((again.data / "servers.json").read_bytes())["home"] == str(home)
+                assert again.stop() == 0
+        finally:
+            shutil.rmtree(home, ignore_errors=True)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700  # never opened
 
 
 @pytest.mark.parametrize("shares", [False, True])
