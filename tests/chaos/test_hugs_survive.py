@@ -10,13 +10,15 @@ import logging
 import os
 import random
 import signal
-from collections.abc import Awaitable, Callable
+import tempfile
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.chaos.stack import Stack, hugmood_up
 from tests.chaos.swarm import Person, Plan, Swarm
-from tests.support.servers import temporary_folder
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
 
@@ -29,7 +31,7 @@ FINISH_WITHIN_S = 120.0
 
 log = logging.getLogger("hugmood.chaos")
 
-Fault = Callable[[Stack], Awaitable[None]]
+Fault = Callable[[Stack], Coroutine[Any, Any, None]]
 
 
 async def kill_hub_one(stack: Stack) -> None:
@@ -97,30 +99,38 @@ FAULTS: list[Fault] = [
 ]
 
 
-async def test_hugs_survive() -> None:
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """For the data and the logs of `hugmood up`."""
+    with tempfile.TemporaryDirectory(prefix="hugmood-chaos-") as name:
+        path = Path(name)
+        path.chmod(0o711)  # PostgreSQL's account must pass when the tests run as root
+        yield path
+
+
+async def test_hugs_survive(folder: Path) -> None:
     seed = int(os.environ.get("HUGMOOD_CHAOS_SEED") or random.SystemRandom().randrange(10**6))
     chance = random.Random(seed)
     faults = chance.sample(FAULTS, len(FAULTS))
     story = f"seed {seed}: {', '.join(fault.__name__ for fault in faults)}"
-    with temporary_folder() as folder:
-        async with hugmood_up(folder, hubs=2) as stack:
-            people = await stack.people(PEOPLE, FRIENDS)
-            plan = Plan.make(people, HUGS, OVER_S, DROPS_EACH, chance)
-            swarm = Swarm(stack.url, people, plan)
-            swarm.start()
-            try:
-                await _do_harm(stack, swarm, faults)
-                await stack.all_ready()
-                await swarm.finish(FINISH_WITHIN_S)
-            except TimeoutError:
-                pytest.fail(f"{story}\nnot finished: {_summary(swarm)}\n{swarm.violations[:20]}\n{stack.logs()}")
-            finally:
-                await swarm.stop()
-            problems = swarm.check_received() + await swarm.check_history()
-            assert not problems, f"{story}\n{_summary(swarm)}\n" + "\n".join(problems[:40])
-            assert sum(len(member.accepted) for member in swarm.members) == HUGS
-            assert sum(member.connections for member in swarm.members) > PEOPLE * (1 + DROPS_EACH), "nobody was hit"
-            log.warning("%s; %s", story, _summary(swarm))
+    async with hugmood_up(folder, hubs=2) as stack:
+        people = await stack.people(PEOPLE, FRIENDS)
+        plan = Plan.make(people, HUGS, OVER_S, DROPS_EACH, chance)
+        swarm = Swarm(stack.url, people, plan)
+        swarm.start()
+        try:
+            await _do_harm(stack, swarm, faults)
+            await stack.all_ready()
+            await swarm.finish(FINISH_WITHIN_S)
+        except TimeoutError:
+            pytest.fail(f"{story}\nnot finished: {_summary(swarm)}\n{swarm.violations[:20]}\n{stack.logs()}")
+        finally:
+            await swarm.stop()
+        problems = swarm.check_received() + await swarm.check_history()
+        assert not problems, f"{story}\n{_summary(swarm)}\n" + "\n".join(problems[:40])
+        assert sum(len(member.accepted) for member in swarm.members) == HUGS
+        assert sum(member.connections for member in swarm.members) > PEOPLE * (1 + DROPS_EACH), "nobody was hit"
+        log.warning("%s; %s", story, _summary(swarm))
 
 
 async def _do_harm(stack: Stack, swarm: Swarm, faults: list[Fault]) -> None:

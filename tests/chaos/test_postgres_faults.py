@@ -6,7 +6,7 @@ from itertools import count
 from typing import Any
 
 import httpx
-import psutil
+import psutil  # type: ignore[import-untyped]  # has no types
 import pytest
 
 from domain.ids import uuid7

@@ -353,7 +353,7 @@ async def test_hello_twice_is_refused(place: Place, rude: Wire) -> None:
 def jwt_of(person: Person, secret: bytes = SECRET, algorithm: str = "HS256", **changes: Any) -> str:
     claims = jwt.decode(person.access_token, options={"verify_signature": False}) | changes
     claims = {name: value for name, value in claims.items() if value is not None}
-    return jwt.encode(claims, secret if algorithm != "none" else None, algorithm=algorithm)
+    return jwt.encode(claims, secret if algorithm != "none" else "", algorithm=algorithm)
 
 
 def bad_tokens(person: Person) -> dict[str, tuple[str, int]]:

@@ -8,11 +8,12 @@ import signal
 import sys
 import tempfile
 from base64 import urlsafe_b64decode
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import partial
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -113,7 +114,7 @@ class HubProcess:
         return self.log.read_text(encoding="utf-8", errors="replace")[-600:]
 
 
-StartHub = Callable[..., Awaitable[HubProcess]]
+StartHub = Callable[..., Coroutine[Any, Any, HubProcess]]
 
 
 @asynccontextmanager

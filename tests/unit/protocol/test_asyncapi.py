@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, get_args
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]  # comes with openapi-spec-validator, without types
 import pytest
 
 from protocol.asyncapi import asyncapi_document, type_name
