@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct, field
 
-from protocol.fields import Id, Message, Ref, Seq, Token, Word
+from protocol.fields import About, Emoji, Id, Ids, Instant, Message, Name, Ref, Seq, Token, Word
 
 
 class Status(StrEnum):
@@ -69,12 +69,107 @@ class HugSend(Command, tag="hug.send", frozen=True):
     kind: Word
     message: Message | None = None
     style: dict[str, Any] | None = None
+    request: Id | None = None
+
+
+class HugUndo(Command, tag="hug.undo", frozen=True):
+    """Take a hug back that was sent by mistake: within 10 s, if it has not been seen."""
+
+    id: Id
+
+
+class HugReact(Command, tag="hug.react", frozen=True):
+    """How a received hug was felt. One reaction per hug; a second one replaces the first."""
+
+    hug: Id
+    emoji: Emoji
+    message: Message | None = None
+
+
+class HugPreparing(Command, tag="hug.preparing", frozen=True):
+    """Arms open towards `to`: shown there for 5 s, not stored."""
+
+    to: Id
+
+
+class RequestCreate(Command, tag="request.create", frozen=True):
+    """Ask for a hug: `to` one person (24 h), or without `to` the community (6 h, at most 10 hugs)."""
+
+    id: Id
+    to: Id | None = None
+    message: Message | None = None
+
+
+class RequestAnswer(Command, tag="request.answer", frozen=True):
+    """Hug who has asked (`kind` and `message` are that hug's), or decline without a word."""
+
+    id: Id
+    accept: bool
+    kind: Word | None = None
+    message: Message | None = None
+
+
+class RequestCancel(Command, tag="request.cancel", frozen=True):
+    """Ask no more."""
+
+    id: Id
+
+
+class GroupCreate(Command, tag="group.create", frozen=True):
+    """Host a group hug: at once, or scheduled for `starts_at`. The host has a seat in it."""
+
+    id: Id
+    name: Name
+    description: About | None = None
+    message: Message | None = None
+    invite: Annotated[list[Id], Meta(max_length=300)] = []
+    starts_at: Instant | None = None
+    expires_at: Instant | None = None
+    capacity: Annotated[int, Meta(ge=2, le=10_000)] = 50
+
+
+class GroupInvite(Command, tag="group.invite", frozen=True):
+    """Invite more people. The answer's `ids` are those who were; who cannot be reached is left out without a word."""
+
+    id: Id
+    users: Annotated[list[Id], Meta(min_length=1, max_length=300)]
+
+
+class GroupJoin(Command, tag="group.join", frozen=True):
+    """Come in. The answer carries the room."""
+
+    id: Id
+
+
+class GroupLeave(Command, tag="group.leave", frozen=True):
+    """Go. The earliest joiner follows a host who leaves."""
+
+    id: Id
+
+
+class GroupSqueeze(Command, tag="group.squeeze", frozen=True):
+    """Squeeze everybody in the room, from 0 (lightly) to 1 (with all one's strength)."""
+
+    id: Id
+    strength: Annotated[float, Meta(ge=0, le=1)]
+
+
+class GroupComplete(Command, tag="group.complete", frozen=True):
+    """The host ends the group hug well."""
+
+    id: Id
+
+
+class GroupCancel(Command, tag="group.cancel", frozen=True):
+    """The host calls it off."""
+
+    id: Id
 
 
 class HugSeen(Command, tag="hug.seen", frozen=True):
     """I have read these hugs."""
 
-    ids: Annotated[list[Id], Meta(min_length=1, max_length=100)]
+    ids: Ids
 
 
 class FriendRequest(Command, tag="friend.request", frozen=True):
@@ -108,6 +203,19 @@ class UserUnblock(Command, tag="user.unblock", frozen=True):
     user: Id
 
 
+class UserMute(Command, tag="user.mute", frozen=True):
+    """Be told nothing of this user by notifications, for good or `until`. They do not notice."""
+
+    user: Id
+    until: Instant | None = None
+
+
+class UserUnmute(Command, tag="user.unmute", frozen=True):
+    """Lift a mute."""
+
+    user: Id
+
+
 AnyCommand = (
     Hello
     | Ping
@@ -115,10 +223,25 @@ AnyCommand = (
     | AuthRefresh
     | PresenceSet
     | HugSend
+    | HugUndo
+    | HugReact
+    | HugPreparing
     | HugSeen
+    | RequestCreate
+    | RequestAnswer
+    | RequestCancel
+    | GroupCreate
+    | GroupInvite
+    | GroupJoin
+    | GroupLeave
+    | GroupSqueeze
+    | GroupComplete
+    | GroupCancel
     | FriendRequest
     | FriendAnswer
     | FriendEnd
     | UserBlock
     | UserUnblock
+    | UserMute
+    | UserUnmute
 )

@@ -23,6 +23,27 @@ class UserRef(Struct, frozen=True, gc=False):
     name: str
 
 
+class Group(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A group hug as one of its people sees it. `members`: those in the room, the earliest first, at most 200."""
+
+    id: str
+    name: str
+    state: str
+    version: int
+    host: UserRef
+    count: int  # members in the room, those included who are not named
+    capacity: int
+    created_at: Time
+    expires_at: Time
+    description: str | None = None
+    message: str | None = None
+    starts_at: Time | None = None
+    began_at: Time | None = None
+    ended_at: Time | None = None
+    membership: str | None = None  # of the one who asks: invited, joined or left
+    members: list[UserRef] = []
+
+
 class Ok(Message, tag="ok", frozen=True):
     """The command was carried out. Which fields are set depends on the command."""
 
@@ -34,6 +55,8 @@ class Ok(Message, tag="ok", frozen=True):
     ids: list[str] | None = None
     server_time: Time | None = None
     expires_at: Time | None = None
+    hug: str | None = None
+    group: Group | None = None
 
 
 class Error(Message, tag="error", frozen=True):
@@ -76,6 +99,7 @@ class Welcome(Message, tag="welcome", frozen=True):
     heartbeat_ms: int
     limits: Limits
     friends: list[FriendPresence]
+    groups: list[str] = []  # rooms in which the user has a seat: their pulses come to this session too
 
 
 class CaughtUp(Message, tag="caught_up", frozen=True):
@@ -117,6 +141,162 @@ class HugReceived(Message, tag="hug.received", frozen=True):
     seq: int | None = None
     message: str | None = None
     style: dict[str, Any] | None = None
+    request: str | None = None
+
+
+class HugUndone(Message, tag="hug.undone", frozen=True):
+    """Durable, to the recipient: the hug was taken back before it was seen."""
+
+    at: Time
+    id: str
+    from_: UserRef = field(name="from")
+    seq: int | None = None
+
+
+class HugFelt(Message, tag="hug.felt", frozen=True):
+    """Durable, to the sender: the recipient's reaction to hug `id`. A later one replaces an earlier one."""
+
+    at: Time
+    id: str
+    from_: UserRef = field(name="from")
+    emoji: str
+    seq: int | None = None
+    message: str | None = None
+
+
+class HugMutual(Message, tag="hug.mutual", frozen=True):
+    """Durable, to both: you hugged each other within 5 s. `id`, `hugs` and `starts_at` are the same for both."""
+
+    at: Time
+    id: str
+    user: UserRef
+    hugs: list[str]  # the two, in the order of their ids
+    starts_at: Time
+    seq: int | None = None
+
+
+class HugPreparing(Message, tag="hug.preparing", frozen=True):
+    """Somebody opens their arms towards you: show it until `until`, it ends by itself."""
+
+    from_: UserRef = field(name="from")
+    until: Time
+
+
+class RequestReceived(Message, tag="request.received", frozen=True):
+    """Durable: somebody asks you, or the community, for a hug."""
+
+    at: Time
+    id: str
+    from_: UserRef = field(name="from")
+    expires_at: Time
+    community: bool = False
+    seq: int | None = None
+    message: str | None = None
+
+
+class RequestAnswered(Message, tag="request.answered", frozen=True):
+    """Durable, to the asker: `from` answered request `id` with `hug`, the `hugs`-th. `state` is `open` if more may come."""
+
+    at: Time
+    id: str
+    from_: UserRef = field(name="from")
+    hug: str
+    hugs: int
+    state: str
+    seq: int | None = None
+
+
+class RequestExpired(Message, tag="request.expired", frozen=True):
+    """Durable: the time is up (`state` expired), or the asker has withdrawn it (cancelled)."""
+
+    at: Time
+    id: str
+    state: str
+    seq: int | None = None
+
+
+class GroupInvited(Message, tag="group.invited", frozen=True):
+    """Durable: come to this group hug."""
+
+    at: Time
+    id: str
+    from_: UserRef = field(name="from")
+    name: str
+    state: str
+    expires_at: Time
+    seq: int | None = None
+    message: str | None = None
+    starts_at: Time | None = None
+
+
+class GroupStarted(Message, tag="group.started", frozen=True):
+    """Durable, to whoever is in the room when it becomes active for the first time."""
+
+    at: Time
+    id: str
+    name: str
+    count: int
+    seq: int | None = None
+
+
+class GroupCompleted(Message, tag="group.completed", frozen=True):
+    """Durable, to everybody who took part. `participants`: the first 50 of `count`. `how`: host or squeeze."""
+
+    at: Time
+    id: str
+    name: str
+    how: str
+    participants: list[UserRef]
+    count: int
+    duration_ms: int
+    seq: int | None = None
+
+
+class GroupCancelled(Message, tag="group.cancelled", frozen=True):
+    """Durable, to members and invited: it will not be. `state`: cancelled by the host, or expired."""
+
+    at: Time
+    id: str
+    name: str
+    state: str
+    seq: int | None = None
+
+
+class GroupJoined(Message, tag="group.joined", frozen=True):
+    """To the room, while it has at most 50 members: somebody came in. `count` members are there now."""
+
+    id: str
+    user: UserRef
+    count: int
+    state: str
+    host: str
+    version: int
+
+
+class GroupLeft(Message, tag="group.left", frozen=True):
+    """To the room, while it has at most 50 members: somebody went."""
+
+    id: str
+    user: UserRef
+    count: int
+    state: str
+    host: str
+    version: int
+
+
+class GroupPulse(Message, tag="group.pulse", frozen=True):
+    """To the room, at most ten a second: `count` squeezes since the last one, their mean `strength`, `members` there now.
+
+    `state`, `host` and `version` come along when they have changed.
+    """
+
+    id: str
+    count: int
+    strength: float
+    members: int
+    state: str | None = None
+    host: str | None = None
+    version: int | None = None
 
 
 class HugSent(Message, tag="hug.sent", frozen=True):
@@ -168,6 +348,32 @@ class FriendEnded(Message, tag="friend.ended", frozen=True):
     seq: int | None = None
 
 
-DurableEvent = HugReceived | FriendRequested | FriendAccepted | FriendEnded
-EphemeralEvent = HugSent | HugDelivered | HugSeen | Presence | SessionExpiring | Bye
+DurableEvent = (
+    HugReceived
+    | HugUndone
+    | HugFelt
+    | HugMutual
+    | RequestReceived
+    | RequestAnswered
+    | RequestExpired
+    | GroupInvited
+    | GroupStarted
+    | GroupCompleted
+    | GroupCancelled
+    | FriendRequested
+    | FriendAccepted
+    | FriendEnded
+)
+EphemeralEvent = (
+    HugSent
+    | HugDelivered
+    | HugSeen
+    | HugPreparing
+    | GroupJoined
+    | GroupLeft
+    | GroupPulse
+    | Presence
+    | SessionExpiring
+    | Bye
+)
 ServerMessage = Ok | Error | Welcome | CaughtUp | DurableEvent | EphemeralEvent

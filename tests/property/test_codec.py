@@ -3,6 +3,7 @@
 import json
 import typing
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -15,10 +16,10 @@ from protocol.codec import BadCommand, Codec, decode_command, decode_message, en
 from protocol.commands import AnyCommand, Command, HugSend, Ping, Status
 from protocol.events import (
     DurableEvent,
-    FriendAccepted,
     FriendEnded,
-    FriendRequested,
     HugReceived,
+    Message,
+    RequestAnswered,
     UserRef,
 )
 
@@ -51,6 +52,12 @@ VALUES: list[tuple[Any, st.SearchStrategy[Any]]] = [
     (bool, st.booleans()),
     (dict[str, Any], styles),
     (list[fields.Id], st.lists(ids, min_size=1, max_size=100)),
+    (fields.Emoji, text.filter(lambda emoji: 1 <= len(emoji) <= 32)),
+    (fields.About, text),
+    (fields.Name, text.filter(bool)),
+    (fields.Instant, st.datetimes(datetime(1970, 1, 2), datetime(2100, 1, 1), timezones=st.just(UTC))),
+    (int, st.integers(2, 10_000)),  # a capacity
+    (float, st.floats(0, 1)),  # a strength
 ]
 
 
@@ -75,21 +82,39 @@ def commands_of(kind: type[Command]) -> st.SearchStrategy[Command]:
 commands = st.one_of([commands_of(kind) for kind in COMMANDS])
 people = st.builds(UserRef, id=ids, name=text)
 times = st.just("2026-01-31T12:00:00.000Z")
-events: st.SearchStrategy[Any] = st.one_of(
-    st.builds(
-        HugReceived,
-        at=times,
-        id=ids,
-        from_=people,
-        kind=text,
-        seq=st.none(),
-        message=st.none() | text,
-        style=st.none() | styles,
-    ),
-    st.builds(FriendRequested, at=times, from_=people, seq=st.none()),
-    st.builds(FriendAccepted, at=times, user=people, seq=st.none()),
-    st.builds(FriendEnded, at=times, user=ids, seq=st.none()),
-)
+words = st.sampled_from(["open", "active", "completed"])
+EVENT_VALUES: dict[str, st.SearchStrategy[Any]] = {
+    "at": times,
+    "starts_at": times,
+    "expires_at": times,
+    "from_": people,
+    "seq": st.none(),
+    "message": st.none() | text,
+    "style": st.none() | styles,
+    "request": st.none() | ids,
+    "kind": text,
+    "name": text,
+    "emoji": text,
+    "hug": ids,
+    "id": ids,
+    "state": words,
+    "how": words,
+    "hugs": st.lists(ids, max_size=2),
+    "participants": st.lists(people, max_size=3),
+    "count": st.integers(0, 10_000),
+    "duration_ms": st.integers(0, 10**9),
+    "community": st.booleans(),
+}
+
+
+def events_of(kind: type[Message]) -> st.SearchStrategy[Message]:
+    known = EVENT_VALUES | {"user": ids if kind is FriendEnded else people}
+    if kind is RequestAnswered:
+        known["hugs"] = st.integers(1, 10)
+    return st.builds(kind, **{field.name: known[field.name] for field in msgspec.structs.fields(kind)})
+
+
+events: st.SearchStrategy[Any] = st.one_of([events_of(kind) for kind in typing.get_args(DurableEvent)])
 
 
 @given(commands, codecs)
