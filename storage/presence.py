@@ -80,6 +80,12 @@ class Presence:
         ranks = {user: int(reply.split(b":")[0]) for user, reply in zip(users, replies, strict=True) if reply}
         return {user: shown(rank) for user, rank in ranks.items() if rank != Rank.OFFLINE}
 
+    async def invisible(self, users: Sequence[str]) -> set[str]:
+        """Those of *users* who want to be seen nowhere now: in rooms and receipts they are as if offline. Raises: Unavailable."""
+        replies = await self._redis.pipeline([("HVALS", keys.where(user)) for user in users])
+        mark = str(int(Rank.INVISIBLE)).encode()
+        return {user for user, ranks in zip(users, replies, strict=True) if mark in ranks}
+
     async def seen_by_friends(self, users: Sequence[str]) -> dict[str, str]:
         """`shown`, without those who let nobody see them. Raises: Unavailable."""
         statuses = await self.shown(users)

@@ -17,7 +17,6 @@ from protocol.commands import AnyCommand, Command, HugSend, Ping, Status
 from protocol.events import (
     DurableEvent,
     FriendEnded,
-    HugReceived,
     Message,
     RequestAnswered,
     UserRef,
@@ -55,7 +54,7 @@ VALUES: list[tuple[Any, st.SearchStrategy[Any]]] = [
     (fields.Emoji, text.filter(lambda emoji: 1 <= len(emoji) <= 32)),
     (fields.About, text),
     (fields.Name, text.filter(bool)),
-    (fields.Instant, st.datetimes(datetime(1970, 1, 2), datetime(2100, 1, 1), timezones=st.just(UTC))),
+    (fields.Instant, st.integers(0, 2**32).map(lambda seconds: datetime.fromtimestamp(seconds, UTC))),
     (int, st.integers(2, 10_000)),  # a capacity
     (float, st.floats(0, 1)),  # a strength
 ]
