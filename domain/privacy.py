@@ -26,6 +26,11 @@ class Privacy(Struct, frozen=True, gc=False):
     who_sees_online: Audience = Audience.FRIENDS
     who_finds: Audience = Audience.EVERYONE
     who_befriends: Audience = Audience.EVERYONE
+    who_may_ask: Audience = Audience.FRIENDS  # for a hug
+    who_sees_moods: Audience = Audience.NOBODY
+    who_sees_activity: Audience = Audience.FRIENDS  # when they were last seen
+    shares_receipts: bool = True
+    takes_community_requests: bool = False
 
 
 class Relation(Struct, frozen=True, gc=False):
@@ -65,6 +70,17 @@ def check_may_hug(relation: Relation) -> None:
     raise Forbidden("This user takes no hugs at the moment.")
 
 
+def check_may_ask(relation: Relation) -> None:
+    """May the one who asks ask the other for a hug? Raises: NotFound, Forbidden."""
+    check_reachable(relation)
+    audience = relation.privacy.who_may_ask
+    if is_within(audience, is_friend=relation.is_friend):
+        return
+    if audience is Audience.FRIENDS:
+        raise Forbidden("Only friends may ask this user for a hug. Send a friend request first.")
+    raise Forbidden("This user takes no hug requests at the moment.")
+
+
 def check_may_befriend(relation: Relation) -> None:
     """May the one who asks send the other a friend request? Raises: NotFound, Forbidden."""
     check_reachable(relation)
@@ -76,6 +92,18 @@ def may_see_online(relation: Relation) -> bool:
     """Presence is for friends only, whatever the other chose beyond that."""
     is_visible = is_within(relation.privacy.who_sees_online, is_friend=relation.is_friend)
     return relation.exists and relation.is_friend and not relation.is_blocked and is_visible
+
+
+def may_see_activity(relation: Relation) -> bool:
+    """May the one who asks learn when the other did what? `last_seen` takes `may_see_online` as well."""
+    is_open = is_within(relation.privacy.who_sees_activity, is_friend=relation.is_friend)
+    return relation.exists and not relation.is_blocked and is_open
+
+
+def may_see_moods(relation: Relation) -> bool:
+    """May the one who asks see the moods that the other shares?"""
+    is_open = is_within(relation.privacy.who_sees_moods, is_friend=relation.is_friend)
+    return relation.exists and not relation.is_blocked and is_open
 
 
 def may_find(relation: Relation) -> bool:

@@ -88,6 +88,11 @@ class PrivacyPatch(Body, frozen=True):
     who_sees_online: Audience | UnsetType = UNSET
     who_finds: Audience | UnsetType = UNSET
     who_befriends: Audience | UnsetType = UNSET
+    who_may_ask: Audience | UnsetType = UNSET
+    who_sees_moods: Audience | UnsetType = UNSET
+    who_sees_activity: Audience | UnsetType = UNSET
+    shares_receipts: bool | UnsetType = UNSET
+    takes_community_requests: bool | UnsetType = UNSET
 
 
 class Query(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):

@@ -13,19 +13,19 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from domain.friendships import DAY_MS, Friendship
-from domain.privacy import Privacy, Relation, no_such_user
+from domain.privacy import Relation, no_such_user
 from domain.times import to_ms
 from storage.inbox import InboxEvent, NewEvent, append_within
 from storage.postgres import Database
-from storage.relations import privacy_of
+from storage.privacy import columns_of, privacy_of
 
 # Weaker than `for update`: rows that refer to a user may be inserted meanwhile.
 _LOCK = "select id from users where id in ($1, $2) and deleted_at is null order by id for no key update"
 
 # In a statement of its own: what is read together with the lock may be older than the lock.
-_LOAD = """
+_LOAD = f"""
 select mine.display_name as own_name, theirs.display_name as other_name,
-       v.user_id is not null as has_chosen, v.who_may_hug, v.who_sees_online, v.who_finds, v.who_befriends,
+       {columns_of("v")},
        f.state, f.requested_by = $1 as is_mine, f.changed_at,
        exists (select from blocks where user_id = $1 and blocked_id = $2) as has_blocked,
        exists (select from blocks where user_id = $2 and blocked_id = $1) as is_blocked_by
@@ -34,7 +34,7 @@ join profiles theirs on theirs.user_id = $2
 left join privacy v on v.user_id = $2
 left join friendships f on f.low_id = least($1::uuid, $2::uuid) and f.high_id = greatest($1::uuid, $2::uuid)
 where mine.user_id = $1
-"""
+"""  # noqa: S608  joined from constants
 
 _SAVE_FRIENDSHIP = """
 insert into friendships (low_id, high_id, state, requested_by, changed_at)
@@ -75,7 +75,7 @@ class LockedPair:
             exists=True,
             is_friend=self.friendship is Friendship.FRIENDS,
             is_blocked=row["has_blocked"] or row["is_blocked_by"],
-            privacy=privacy_of(row) if row["has_chosen"] else Privacy(),
+            privacy=privacy_of(row),
             name=row["other_name"],
         )
 

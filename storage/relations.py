@@ -2,14 +2,12 @@
 
 from collections.abc import Sequence
 
-import asyncpg
-
-from domain.privacy import Audience, Privacy, Relation
+from domain.privacy import Relation
 from storage.postgres import Database
+from storage.privacy import columns_of, privacy_of
 
-_LOAD = """
-select w.ord, p.display_name, v.user_id is not null as has_chosen,
-       v.who_may_hug, v.who_sees_online, v.who_finds, v.who_befriends,
+_LOAD = f"""
+select w.ord, p.display_name, {columns_of("v")},
        exists (
            select from friendships f
            where f.low_id = least(w.asker, w.other) and f.high_id = greatest(w.asker, w.other) and f.state = 'accepted'
@@ -22,10 +20,9 @@ from unnest($1::uuid[], $2::uuid[]) with ordinality as w(asker, other, ord)
 join users u on u.id = w.other and u.deleted_at is null
 join profiles p on p.user_id = w.other
 left join privacy v on v.user_id = w.other
-"""
+"""  # noqa: S608  joined from constants
 
 _NOBODY = Relation(exists=False)
-_UNCHOSEN = Privacy()
 
 
 async def load_relations(database: Database, pairs: Sequence[tuple[str, str]]) -> list[Relation]:
@@ -37,17 +34,7 @@ async def load_relations(database: Database, pairs: Sequence[tuple[str, str]]) -
             exists=True,
             is_friend=row["is_friend"],
             is_blocked=row["is_blocked"],
-            privacy=privacy_of(row) if row["has_chosen"] else _UNCHOSEN,
+            privacy=privacy_of(row),
             name=row["display_name"],
         )
     return relations
-
-
-def privacy_of(row: asyncpg.Record) -> Privacy:
-    """The privacy in a row that has its four columns."""
-    return Privacy(
-        who_may_hug=Audience(row["who_may_hug"]),
-        who_sees_online=Audience(row["who_sees_online"]),
-        who_finds=Audience(row["who_finds"]),
-        who_befriends=Audience(row["who_befriends"]),
-    )

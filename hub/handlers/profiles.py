@@ -39,9 +39,7 @@ class ProfileHandlers:
 
     async def change_privacy(self, actor: Actor, patch: PrivacyPatch) -> Privacy:
         """Change what the patch names; every node forgets what it remembered, and friends see the presence anew."""
-        chosen = {
-            field: value.value for field in Privacy.__struct_fields__ if (value := getattr(patch, field)) is not UNSET
-        }
+        chosen = {field: value for field in Privacy.__struct_fields__ if (value := getattr(patch, field)) is not UNSET}
         if not chosen:
             return await load_privacy(self._database, actor.user)
         privacy = await save_privacy(self._database, actor.user, chosen)

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 
 from domain.friendships import Friendship
@@ -31,7 +32,7 @@ async def test_a_batch_comes_back_in_its_order(database: Database) -> None:
         async with locked_pair(database, user, other) as pair:
             await pair.save_block(from_ms(NOW_MS))
     await database.execute("update users set deleted_at = now() where id = $1", gone)
-    await save_privacy(database, friend, {"who_may_hug": "nobody"})
+    await save_privacy(database, friend, {"who_may_hug": Audience.NOBODY})
 
     nobody = "01981f6e-7d3a-7c21-9a44-2f0d6f1c2b11"
     pairs = [(ana, other) for other in (nobody, blocker, friend, gone, asked, blocked, friend, ana)]
@@ -58,10 +59,20 @@ async def test_a_batch_comes_back_in_its_order(database: Database) -> None:
 async def test_privacy_is_kept_field_by_field(database: Database) -> None:
     (ana,) = await make_users(database, 1)
     assert await load_privacy(database, ana) == Privacy()
-    for field in Privacy.__struct_fields__:
-        for audience in Audience:
+    for field in msgspec.structs.fields(Privacy):
+        for choice in Audience if field.type is Audience else (True, False):
             before = await load_privacy(database, ana)
-            saved = await save_privacy(database, ana, {field: audience.value})
+            saved = await save_privacy(database, ana, {field.name: choice})
             assert saved == await load_privacy(database, ana)
             for other in Privacy.__struct_fields__:
-                assert getattr(saved, other) is (audience if other == field else getattr(before, other))
+                assert getattr(saved, other) is (choice if other == field.name else getattr(before, other))
+
+
+async def test_several_choices_at_once_and_none_at_all(database: Database) -> None:
+    ana, ben = await make_users(database, 2)
+    chosen = {"who_may_ask": Audience.EVERYONE, "shares_receipts": False}
+    assert await save_privacy(database, ana, chosen) == Privacy(**chosen)
+    assert await save_privacy(database, ana, {}) == Privacy(**chosen) == await load_privacy(database, ana)
+    assert await load_privacy(database, ben) == Privacy()
+    with pytest.raises(TypeError):
+        await save_privacy(database, ana, {"user_id": True})

@@ -213,13 +213,24 @@ async def test_privacy_has_defaults_and_keeps_what_is_left_out(server: RestServe
         "who_sees_online": "friends",
         "who_finds": "everyone",
         "who_befriends": "everyone",
+        "who_may_ask": "friends",
+        "who_sees_moods": "nobody",
+        "who_sees_activity": "friends",
+        "shares_receipts": True,
+        "takes_community_requests": False,
     }
     await ana.call("PATCH", "/v1/me/privacy", {"who_may_hug": "everyone"})
-    changed = await ana.call("PATCH", "/v1/me/privacy", {"who_finds": "nobody"})
-    expected = {**defaults, "who_may_hug": "everyone", "who_finds": "nobody"}
+    changed = await ana.call("PATCH", "/v1/me/privacy", {"who_finds": "nobody", "shares_receipts": False})
+    expected = {**defaults, "who_may_hug": "everyone", "who_finds": "nobody", "shares_receipts": False}
     assert changed.json() == expected == await ana.get("/v1/me/privacy")
     assert server.delivery.presence == [ana.id, ana.id]
-    for wrong in ({"who_may_hug": "me"}, {"who_may_hug": None}, {"who_knows": "nobody"}):
+    for wrong in (
+        {"who_may_hug": "me"},
+        {"who_may_hug": None},
+        {"who_knows": "nobody"},
+        {"shares_receipts": "yes"},
+        {"who_may_ask": True},
+    ):
         assert (await ana.call("PATCH", "/v1/me/privacy", wrong)).status_code == 400
     assert (await ana.call("PATCH", "/v1/me/privacy", {})).json() == expected
 

@@ -9,9 +9,12 @@ from domain.privacy import (
     Audience,
     Privacy,
     Relation,
+    check_may_ask,
     check_may_befriend,
     check_may_hug,
     may_find,
+    may_see_activity,
+    may_see_moods,
     may_see_online,
 )
 
@@ -21,6 +24,9 @@ EVERYONE, FRIENDS, NOBODY = Audience.EVERYONE, Audience.FRIENDS, Audience.NOBODY
 FIELDS = {
     "who_may_hug": check_may_hug,
     "who_befriends": check_may_befriend,
+    "who_may_ask": check_may_ask,
+    "who_sees_moods": may_see_moods,
+    "who_sees_activity": may_see_activity,
     "who_sees_online": may_see_online,
     "who_finds": may_find,
 }
@@ -51,7 +57,7 @@ def test_each_audience_means_what_it_says(field: str, audience: Audience, is_fri
         expected = expected and is_friend  # presence is for friends only
     answer = allows(field, relation)
     assert (answer is True) is expected
-    if not expected and field in {"who_may_hug", "who_befriends"}:
+    if not expected and field in {"who_may_hug", "who_befriends", "who_may_ask"}:
         assert isinstance(answer, Forbidden)
 
 
@@ -70,4 +76,14 @@ def test_a_block_looks_like_nobody_whatever_else_is_true(field: str) -> None:
 
 
 def test_the_defaults() -> None:
-    assert Privacy() == Privacy(FRIENDS, FRIENDS, EVERYONE, EVERYONE)
+    assert Privacy() == Privacy(
+        who_may_hug=FRIENDS,
+        who_sees_online=FRIENDS,
+        who_finds=EVERYONE,
+        who_befriends=EVERYONE,
+        who_may_ask=FRIENDS,
+        who_sees_moods=NOBODY,
+        who_sees_activity=FRIENDS,
+        shares_receipts=True,
+        takes_community_requests=False,
+    )
