@@ -48,6 +48,7 @@ create index hug_request_receivers_user on hug_request_receivers (user_id, reque
 
 create table groups (
     id          uuid primary key,
+    creator_id  uuid not null references users,  -- whose id this is: the host may change
     host_id     uuid not null references users,
     name        text not null check (length(name) between 1 and 256),
     description text,
@@ -61,7 +62,9 @@ create table groups (
     expires_at  timestamptz not null,
     began_at    timestamptz,            -- active for the first time
     ended_at    timestamptz,
+    how         text check (how in ('host', 'squeeze')),
     check ((state in ('completed', 'expired', 'cancelled')) = (ended_at is not null)),
+    check ((state = 'completed') = (how is not null)),
     check (state <> 'scheduled' or starts_at is not null)
 );
 create index groups_to_start on groups (starts_at) where state = 'scheduled';

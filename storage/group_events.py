@@ -1,0 +1,87 @@
+"""Tidings of a group hug as durable events, ready to be appended to the inboxes of whom they concern."""
+
+from collections.abc import Sequence
+from typing import cast
+
+from asyncpg.pool import PoolConnectionProxy
+
+from domain.groups import Group, How, Member, Tiding, Told, took_part
+from domain.times import rfc3339
+from protocol.codec import encode_body
+from protocol.events import GroupCancelled, GroupCompleted, GroupInvited, GroupStarted, Message, UserRef
+from storage.inbox import NewEvent
+
+PARTICIPANTS_MAX = 50  # named in `group.completed`
+
+_BLOCKS = """
+select user_id, blocked_id from blocks where user_id = any($1::uuid[]) and blocked_id = any($2::uuid[])
+union
+select blocked_id, user_id from blocks where blocked_id = any($1::uuid[]) and user_id = any($2::uuid[])
+"""
+
+
+async def compose_events(
+    connection: PoolConnectionProxy, group: Group, tidings: Sequence[Tiding], now_ms: int
+) -> list[NewEvent]:
+    """What each user of *tidings* is told; those who are told the same share one body."""
+    events: list[NewEvent] = []
+    for tiding in tidings:
+        if tiding.told is Told.COMPLETED:
+            events += await _completed(connection, group, tiding.to, now_ms)
+        else:
+            events += _same_for_all(_plain(group, tiding, now_ms), tiding.to)
+    return events
+
+
+def _plain(group: Group, tiding: Tiding, now_ms: int) -> Message:
+    at = rfc3339(now_ms)
+    if tiding.told is Told.STARTED:
+        return GroupStarted(at=at, id=group.id, name=group.name, count=len(tiding.to))
+    if tiding.told is Told.CANCELLED:
+        return GroupCancelled(at=at, id=group.id, name=group.name, state=group.state)
+    by = group.members[cast("str", tiding.by)]
+    return GroupInvited(
+        at=at,
+        id=group.id,
+        from_=UserRef(by.user, by.name),
+        name=group.name,
+        state=group.state,
+        expires_at=rfc3339(group.expires_ms),
+        message=group.message,
+        starts_at=rfc3339(group.starts_ms) if group.starts_ms is not None else None,
+    )
+
+
+async def _completed(connection: PoolConnectionProxy, group: Group, to: Sequence[str], now_ms: int) -> list[NewEvent]:
+    """The participants are the same for all, but for those who are blocked with one of them."""
+    everybody = took_part(group)
+    named = everybody[:PARTICIPANTS_MAX]
+    hidden: dict[str, set[str]] = {}
+    for one, other in await connection.fetch(_BLOCKS, [member.user for member in named], to):
+        hidden.setdefault(str(other), set()).add(str(one))
+
+    def event(without: set[str]) -> Message:
+        began_ms, ended_ms = cast("int", group.began_ms), cast("int", group.ended_ms)
+        return GroupCompleted(
+            at=rfc3339(now_ms),
+            id=group.id,
+            name=group.name,
+            how=cast("How", group.how),
+            participants=[_ref(member) for member in named if member.user not in without],
+            count=len(everybody),
+            duration_ms=max(0, ended_ms - began_ms),
+        )
+
+    events = _same_for_all(event(set()), [user for user in to if user not in hidden])
+    for user, without in hidden.items():
+        events += _same_for_all(event(without), [user])
+    return events
+
+
+def _ref(member: Member) -> UserRef:
+    return UserRef(member.user, member.name)
+
+
+def _same_for_all(event: Message, users: Sequence[str]) -> list[NewEvent]:
+    body, kind = encode_body(event), str(event.__struct_config__.tag)
+    return [NewEvent(user, kind, body) for user in users]
