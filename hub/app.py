@@ -12,8 +12,9 @@ from msgspec import Struct
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from starlette.applications import Starlette
 
-from domain.errors import Unavailable
+from domain.errors import Refusal, Unavailable
 from domain.friendships import NO_LIMITS, FriendLimits
+from domain.groups import Squeezed
 from domain.ids import uuid7
 from hub.admission import Admission, AdmissionLimits
 from hub.api.app import ApiServices, build_api
@@ -34,6 +35,8 @@ from hub.pages import SecurityHeaders, page_routes
 from hub.passwords import Passwords
 from hub.registrar import Registrar
 from hub.relations import Relations
+from hub.room_upkeep import RoomUpkeep
+from hub.rooms import Rooms
 from hub.server import HubServer, OperatorsServer, listen
 from hub.settings import HubSettings
 from hub.sweep import Sweep
@@ -42,6 +45,7 @@ from hub.tick import TickWriter
 from hub.tokens import TokenVerifier
 from storage.directory import Directory
 from storage.doorbell import Doorbell, Listener
+from storage.group_commits import GroupChange, GroupCommits
 from storage.hug_commits import BATCH_MAX, HugCommits
 from storage.inbox import load_epoch
 from storage.limits import Limits
@@ -50,6 +54,7 @@ from storage.postgres import Database
 from storage.presence import Presence
 from storage.receipts import Receipts
 from storage.redis import RedisLink
+from storage.room_mail import RoomMailer
 
 FILES_KEPT_FREE = 500  # open files for everything that is not a client's socket
 BATCH_BOUNDS = (1, 2, 5, 10, 20, 50, 100, 200, BATCH_MAX)
@@ -77,6 +82,9 @@ class Core(Struct, frozen=True):
     delivery: Delivery
     registrar: Registrar
     directory: Directory
+    rooms: Rooms
+    room_upkeep: RoomUpkeep
+    groups: GroupCommits
 
 
 class Sockets(Struct, frozen=True):
@@ -134,9 +142,15 @@ async def _build_core(stack: AsyncExitStack, settings: HubSettings) -> Core:
     relations = Relations(database, sweep, lambda: listener.is_hearing)
     delivery = Delivery(node, directory, doorbell, relations, presence, tasks, clock)
     registrar = Registrar(node, directory, presence, database, clock)
+    rooms = Rooms(node, doorbell, listener, clock)
+    mailer = RoomMailer(node.id, database, presence, directory, doorbell, unsure=node.is_unseen)
+    room_upkeep = RoomUpkeep(rooms, mailer, database)
+    groups = GroupCommits(database, clock, partial(_group_changed, delivery, room_upkeep))
+    rooms.on_big_squeeze = lambda room: tasks.start(_complete_by_squeeze(groups, rooms, room), "a big squeeze")
     listener.on_mail = delivery.receive
+    delivery.on_room_change = rooms.apply
     for link in (redis, listener.subscriber):
-        link.on_connect += [relations.forget_all, registrar.recover]
+        link.on_connect += [relations.forget_all, registrar.recover, room_upkeep.recover]
     await stack.enter_async_context(listener)
     return Core(
         database=database,
@@ -150,7 +164,22 @@ async def _build_core(stack: AsyncExitStack, settings: HubSettings) -> Core:
         delivery=delivery,
         registrar=registrar,
         directory=directory,
+        rooms=rooms,
+        room_upkeep=room_upkeep,
+        groups=groups,
     )
+
+
+def _group_changed(delivery: Delivery, room_upkeep: RoomUpkeep, change: GroupChange) -> None:
+    delivery.ring(change.events)
+    room_upkeep.changed(change)
+
+
+async def _complete_by_squeeze(groups: GroupCommits, rooms: Rooms, room: str) -> None:
+    try:
+        await groups.act(room, Squeezed())
+    except Refusal:
+        rooms.big_squeeze_failed(room)
 
 
 async def _build_sockets(stack: AsyncExitStack, settings: HubSettings, core: Core) -> Sockets:
@@ -163,6 +192,7 @@ async def _build_sockets(stack: AsyncExitStack, settings: HubSettings, core: Cor
     verifier, counts = TokenVerifier(settings.secret), ConnectionCounts()
     openings = Openings(
         core.node,
+        core.rooms,
         await load_epoch(core.database),
         verifier,
         core.registrar,
@@ -176,7 +206,16 @@ async def _build_sockets(stack: AsyncExitStack, settings: HubSettings, core: Cor
     hugs = HugHandlers(core.relations, commits, receipts, core.delivery, clock, settings.hug_kinds)
     friends = FriendHandlers(core.database, core.delivery, clock, FriendLimits() if settings.limits_on else NO_LIMITS)
     dispatch = Dispatch(
-        openings, hugs, friends, receipts, verifier, core.sweep, core.tasks, clock, limits_on=settings.limits_on
+        openings,
+        hugs,
+        friends,
+        receipts,
+        core.rooms,
+        verifier,
+        core.sweep,
+        core.tasks,
+        clock,
+        limits_on=settings.limits_on,
     )
     tick = TickWriter(asyncio.get_running_loop())
     admission = Admission(_admission_limits(settings), core.node, core.sweep, tick, counts, clock, dispatch.receive)
@@ -236,6 +275,8 @@ async def _keep_running(core: Core, sockets: Sockets) -> None:
         core.registrar.run_sweep,
         core.registrar.run_recovery,
         core.registrar.run_comparison,
+        core.room_upkeep.run_telling,
+        core.room_upkeep.run_comparison,
         *([sockets.reader.run] * READERS),
     ):
         core.tasks.keep(loop, loop.__qualname__)

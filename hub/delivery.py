@@ -15,7 +15,7 @@ from hub.relations import Relations
 from hub.tasks import Tasks
 from protocol.codec import encode_body
 from protocol.events import Message
-from protocol.nodes import Ended, NodeMail, Ring, Tell
+from protocol.nodes import Ended, NodeMail, Ring, RoomChange, Tell
 from storage.directory import Directory
 from storage.doorbell import Doorbell
 from storage.inbox import InboxEvent
@@ -67,6 +67,7 @@ class Delivery:
         self._events: list[InboxEvent] = []
         self._tells: list[_Telling] = []
         self._forget: list[tuple[str, str]] = []
+        self.on_room_change: Callable[[str, RoomChange], None] = lambda _room, _change: None
         self.unrouted = 0  # events and tells that could not be looked up because Redis was away
 
     def ring(self, events: Sequence[InboxEvent]) -> None:
@@ -115,6 +116,9 @@ class Delivery:
             self._node.show(sight)
         for ended in mail.ended:
             self._node.end_logins(ended.user, ended.sids)
+        for room in mail.rooms:
+            if room.change is not None:
+                self.on_room_change(room.room, room.change)
         for one, other in mail.forget:
             if other == EVERYBODY:
                 self._relations.forget_user(one)

@@ -18,6 +18,7 @@ from hub.handlers.friends import FriendHandlers
 from hub.handlers.hugs import HugHandlers
 from hub.handlers.ports import Actor
 from hub.opening import Openings
+from hub.rooms import Rooms
 from hub.session import Session, State
 from hub.sweep import Sweep
 from hub.tasks import Tasks
@@ -66,6 +67,7 @@ class Dispatch:
         hugs: HugHandlers,
         friends: FriendHandlers,
         receipts: Receipts,
+        rooms: Rooms,
         verifier: TokenVerifier,
         sweep: Sweep,
         tasks: Tasks,
@@ -76,6 +78,7 @@ class Dispatch:
         self._openings = openings
         self._hugs = hugs
         self._receipts = receipts
+        self._rooms = rooms
         self._verifier = verifier
         self._sweep = sweep
         self._tasks = tasks
@@ -89,6 +92,7 @@ class Dispatch:
             commands.AuthRefresh: self._auth_refresh,
             commands.PresenceSet: self._presence_set,
             commands.HugSend: self._hug_send,
+            commands.GroupSqueeze: self._group_squeeze,
         }
         self._later: dict[type, Handler] = {
             commands.HugSeen: hugs.seen,
@@ -199,6 +203,10 @@ class Dispatch:
         session.rank = rank_of(command.status)
         session.node.rank_changed(session)
         self._accept(session, command, Ok(state=command.status))
+
+    def _group_squeeze(self, session: Session, command: commands.GroupSqueeze) -> None:
+        self._rooms.squeeze(session.user, command.id.lower(), command.strength)
+        self._accept(session, command, Ok(id=command.id.lower()))
 
     def _hug_send(self, session: Session, command: commands.HugSend) -> None:
         def finish(answer: Ok | Refusal) -> None:

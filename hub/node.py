@@ -52,8 +52,8 @@ class Member(Protocol):
     def tell(self, payload: Payload) -> None:
         """Take an ephemeral event, or skip it."""
 
-    def show(self, user: str, payload: Payload) -> None:
-        """Take a change of presence; if it cannot be written now, the latest per *user* is kept."""
+    def show(self, subject: str, payload: Payload) -> None:
+        """Take a friend's presence or a room's pulse; if it cannot be written now, the latest per *subject* is kept."""
 
     def may_take(self) -> bool:
         """Is there room on the socket and in the window of unacknowledged events?"""
@@ -83,6 +83,7 @@ class Node:
         self.behind: set[Member] = set()
         self.on_behind: Callable[[], None] = lambda: None  # wakes the mailbox reader
         self.on_rank: Callable[[str], None] = lambda _user: None  # wakes the registrar
+        self.on_empty: Callable[[str], None] = lambda _user: None  # the last session of a user here has ended
         self.delivered = 0
 
     def join(self, member: Member) -> None:
@@ -102,6 +103,7 @@ class Node:
         seat.members.remove(member)
         if not seat.members:
             del self.seats[member.user]
+            self.on_empty(member.user)
         self._rank(seat)
 
     def rank_changed(self, member: Member) -> None:
@@ -120,6 +122,10 @@ class Node:
         """What the devices on this node come to."""
         seat = self.seats.get(user)
         return seat.rank if seat is not None else Rank.OFFLINE
+
+    def is_unseen(self, user: str) -> bool:
+        """For all that this node knows, *user* is nowhere, or wants to be seen nowhere."""
+        return self.rank_of(user) in (Rank.OFFLINE, Rank.INVISIBLE)
 
     def deliver(self, event: InboxEvent) -> None:
         """A durable event of a user who may be here; already committed."""

@@ -19,6 +19,7 @@ from domain.times import rfc3339
 from hub.connection import CLIENT_MESSAGE_MAX_BYTES, PING_AFTER_S, Connection
 from hub.node import Node
 from hub.registrar import Registrar
+from hub.rooms import Rooms
 from hub.session import IN_FLIGHT_MAX, UNACKED_MAX, Session, State
 from hub.sweep import Sweep
 from hub.tokens import Claims, TokenVerifier
@@ -50,6 +51,7 @@ class Openings:
     def __init__(
         self,
         node: Node,
+        rooms: Rooms,
         epoch: str,
         verifier: TokenVerifier,
         registrar: Registrar,
@@ -62,6 +64,7 @@ class Openings:
     ) -> None:
         """*on_held*(user, seq): a client has come back with everything up to *seq*, which may never have been acked."""
         self._node = node
+        self._rooms = rooms
         self._epoch = epoch
         self._verifier = verifier
         self._registrar = registrar
@@ -177,8 +180,11 @@ class Openings:
             heartbeat_ms=PING_AFTER_S * 1000,
             limits=LIMITS,
             friends=[FriendPresence(friend, shown[friend]) for friend in opening.friends if friend in shown],
+            groups=opening.rooms,
         )
         self._node.heard_of(session.user, opening.head)
+        if opening.rooms:
+            self._rooms.enter(session.user, opening.rooms)
         if hello.ref is not None:
             session.reply(Ok(ref=hello.ref, at=welcome.server_time))
         if after is None:

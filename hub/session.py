@@ -168,8 +168,8 @@ class Session:
             return
         if self._missed:
             missed, self._missed = self._missed, None
-            for user, payload in missed.items():
-                self.show(user, payload)
+            for subject, payload in missed.items():
+                self.show(subject, payload)
         if self.node.is_short(self):
             self.node.fell_behind(self)
 
@@ -253,13 +253,13 @@ class Session:
         if self.state is State.LIVE and self.wire.has_room():
             self.wire.write(payload.frame(self.wire.codec))
 
-    def show(self, user: str, payload: Payload) -> None:
-        """A friend's presence: the latest per friend is kept while it cannot be written."""
+    def show(self, subject: str, payload: Payload) -> None:
+        """A friend's presence, a room's pulse: the latest per subject is kept while it cannot be written."""
         if self.state is State.LIVE and self.wire.has_room():
             self.wire.write(payload.frame(self.wire.codec))
         elif self.state in (State.LIVE, State.OPENING):
             self._missed = self._missed if self._missed is not None else {}
-            self._missed[user] = payload
+            self._missed[subject] = payload
 
     def _tell_caught_up(self) -> None:
         if self.replay_to is not None and self.cursor >= self.replay_to:

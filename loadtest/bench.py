@@ -17,7 +17,8 @@ import uvloop
 
 from loadtest.people import Person, load_people, pairs_of_friends
 from loadtest.processes import pin
-from loadtest.report import Section, describe_full, describe_idle, describe_steady, render
+from loadtest.report import Section, describe_full, describe_idle, describe_room, describe_steady, render
+from loadtest.rooms import run_room
 from loadtest.scenarios import run_full, run_steady
 from loadtest.stack import Stack, StackFailed, load_ready, own_stack
 from loadtest.swarm import run_idle
@@ -25,7 +26,8 @@ from loadtest.wire import Lost
 
 MESSAGE = "well done, and much more than that: you did it again!"  # with it a command is about 240 bytes
 RATE_PER_PAIR = 1_000  # more pairs for higher rates: one session may have 16 commands on the way
-RUNS = ("steady", "busy", "idle", "full")
+RUNS = ("steady", "busy", "idle", "full", "room")
+ROOM_RATES = (1_000.0, 10_000.0)  # squeezes a second
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -45,6 +47,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--busy-rate", type=float, default=5_000.0, help="of `busy`, hugs/s (default: 5000)")
     parser.add_argument("--pairs", type=int, default=64, help="pairs of users of `full` (default: 64)")
     parser.add_argument("--sessions", type=int, default=10_000, help="of `idle` (default: 10000)")
+    parser.add_argument("--members", type=int, default=5_000, help="of `room` (default: 5000)")
     parser.add_argument("--pin", action="store_true", help="hubs on the first core, this client on the last one")
     parser.add_argument("--json", type=Path, metavar="F", help="write all figures to F as well")
     options = parser.parse_args(arguments)
@@ -63,6 +66,7 @@ def people_needed(options: argparse.Namespace) -> int:
         "busy": 2 * busy_pairs(options.busy_rate),
         "idle": options.sessions,
         "full": 2 * options.pairs,
+        "room": options.members,
     }
     return max(2, max(counts[run] for run in options.runs) + 1 & ~1)  # even, so that everybody has a friend
 
@@ -89,6 +93,7 @@ class Bench:
             "busy": self._busy,
             "idle": self._idle,
             "full": self._full,
+            "room": self._room,
         }
         return await runs[name]()
 
@@ -111,6 +116,14 @@ class Bench:
         figures = await run_full(self._url, self._processes, couples, self._options.seconds, MESSAGE)
         self.figures["full"] = figures
         return describe_full(f"Full speed, {self._options.pairs} pairs", figures)
+
+    async def _room(self) -> Section:
+        if len(self._people) < self._options.members:
+            raise ValueError(f"{self._options.members} people are needed, there are {len(self._people)}")
+        people = self._people[: self._options.members]
+        figures = await run_room(self._url, self._processes, people, ROOM_RATES, min(10.0, self._options.seconds))
+        self.figures["room"] = figures
+        return describe_room(figures)
 
     async def _idle(self) -> Section:
         if len(self._people) < self._options.sessions:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from loadtest.rooms import RoomFigures
 from loadtest.scenarios import HugFigures, Latency
 from loadtest.swarm import IdleFigures
 
@@ -102,6 +103,23 @@ def describe_idle(figures: IdleFigures) -> Section:
         ],
         problems,
     )
+
+
+def describe_room(figures: RoomFigures) -> Section:
+    """The section of a large room: what its pulses cost at each rate of squeezes."""
+    rows: list[Row] = []
+    notes = [f"{figures.members:,} members on {figures.nodes} nodes, all in the room after {figures.joining_s:.1f} s"]
+    for run in figures.runs:
+        name = f"at {run.rate:,.0f} squeezes/s"
+        rows += [
+            Row(f"{name}: hub CPU", run.hub_cores, "cores"),
+            Row("  a pulse to a member", run.cpu_us_per_pulse, "µs", 6.5, 4.4),
+        ]
+        notes.append(
+            f"{name}: {run.pulses:,} pulses, at most {run.pulses_per_s_max}/s to a member; "
+            f"cores: Valkey {run.cores.valkey:.2f}, this client {run.cores.client:.2f}"
+        )
+    return Section(f"A room of {figures.members:,}", rows, notes, figures.problems)
 
 
 def render(sections: Sequence[Section], problems_shown: int = 10) -> str:

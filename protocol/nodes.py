@@ -35,6 +35,46 @@ class Ended(msgspec.Struct, array_like=True, frozen=True, gc=False):
     sids: list[str]
 
 
+class Mover(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """Who came into a room or went; *hidden_from*: members who must not learn who it was. Without a name it is nobody's business."""
+
+    user: str
+    name: str | None
+    hidden_from: list[str] = []
+
+
+class RoomChange(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A room went from version *since* to *version*; all of it is committed."""
+
+    since: int
+    version: int
+    state: str
+    host: str
+    count: int
+    joined: list[Mover]
+    left: list[Mover]
+
+
+class Squeezes(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What the members on one node squeezed since its last mail: how often, the sum of strengths.
+
+    *warm*: how many of them squeezed last in which slice of time (`domain.squeezes.SLICE_MS`), for the last second.
+    """
+
+    count: int
+    strength: float
+    warm: list[tuple[int, int]]
+
+
+class RoomMail(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """News of a room from *node*, on the room's own channel."""
+
+    room: str
+    node: str
+    change: RoomChange | None = None
+    squeezes: Squeezes | None = None
+
+
 class NodeMail(msgspec.Struct, array_like=True, frozen=True, omit_defaults=True):
     """Everything one node has for another in one tick."""
 
@@ -44,13 +84,15 @@ class NodeMail(msgspec.Struct, array_like=True, frozen=True, omit_defaults=True)
     forget: list[tuple[str, str]] = []  # pairs of users whose relation changed
     probe: str | None = None
     ended: list[Ended] = []
+    rooms: list[RoomMail] = []  # changes of rooms that somebody here has come into by another node
 
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(NodeMail)
+_room_decoder = msgspec.msgpack.Decoder(RoomMail)
 
 
-def encode_mail(mail: NodeMail) -> bytes:
+def encode_mail(mail: NodeMail | RoomMail) -> bytes:
     """*mail* as one pub/sub payload."""
     return _encoder.encode(mail)
 
@@ -58,3 +100,8 @@ def encode_mail(mail: NodeMail) -> bytes:
 def decode_mail(data: bytes) -> NodeMail:
     """Raises: msgspec.DecodeError for what no version of ours has written."""
     return _decoder.decode(data)
+
+
+def decode_room_mail(data: bytes) -> RoomMail:
+    """Raises: msgspec.DecodeError for what no version of ours has written."""
+    return _room_decoder.decode(data)

@@ -14,7 +14,17 @@ from contextlib import suppress
 
 import msgspec
 
-from protocol.nodes import Ended, NodeMail, Ring, Sight, Tell, decode_mail, encode_mail
+from protocol.nodes import (
+    Ended,
+    NodeMail,
+    Ring,
+    RoomMail,
+    Sight,
+    Tell,
+    decode_mail,
+    decode_room_mail,
+    encode_mail,
+)
 from storage import keys
 from storage.redis import RedisLink, RedisSubscriber
 
@@ -22,13 +32,15 @@ PROBE_EVERY_S = 5.0
 PROBE_WAIT_S = 3.0
 MAIL_BODIES_MAX_BYTES = 256 * 1024  # a larger tick is cut into several publishes
 
+_ROOM_CHANNELS = keys.ROOM_CHANNELS.encode()
+
 log = logging.getLogger("hugmood.doorbell")
 
 
 class _Outgoing:
     """What one other node gets at the end of this tick."""
 
-    __slots__ = ("ended", "forget", "rings", "sights", "size", "tells")
+    __slots__ = ("ended", "forget", "rings", "rooms", "sights", "size", "tells")
 
     def __init__(self) -> None:
         self.rings: list[Ring] = []
@@ -36,11 +48,19 @@ class _Outgoing:
         self.sights: list[Sight] = []
         self.forget: list[tuple[str, str]] = []
         self.ended: list[Ended] = []
+        self.rooms: list[RoomMail] = []
         self.size = 0
 
     def encode(self) -> bytes:
         return encode_mail(
-            NodeMail(rings=self.rings, tells=self.tells, sights=self.sights, forget=self.forget, ended=self.ended)
+            NodeMail(
+                rings=self.rings,
+                tells=self.tells,
+                sights=self.sights,
+                forget=self.forget,
+                ended=self.ended,
+                rooms=self.rooms,
+            )
         )
 
 
@@ -79,6 +99,14 @@ class Doorbell:
         """Log-ins that are over, of a user who may have sessions on *node*."""
         self._box(node).ended.append(ended)
 
+    def seat(self, node: str, mail: RoomMail) -> None:
+        """A change of a room, for a node that holds somebody who came in by another one."""
+        self._box(node).rooms.append(mail)
+
+    def tell_room(self, mail: RoomMail) -> None:
+        """News of a room, for every node with a member in it. Lost while Redis is away: rooms are compared all the time."""
+        self._redis.post("PUBLISH", keys.room_channel(mail.room), encode_mail(mail))
+
     def _box(self, node: str) -> _Outgoing:
         box = self._outgoing.get(node)
         if box is None:
@@ -109,6 +137,7 @@ class Listener:
         self._heard = asyncio.Event()
         self._probing: asyncio.Task[None] | None = None
         self.on_mail: Callable[[NodeMail], None] = lambda _mail: None
+        self.on_room: Callable[[RoomMail], None] = lambda _mail: None
         self.on_probe: Callable[[float], None] = lambda _seconds: None  # told how long each probe was under way
         self.subscriber = RedisSubscriber(url, self._receive)
         self.subscriber.subscribe(self._channel)
@@ -130,20 +159,30 @@ class Listener:
         """Both directions of the doorbell are connected, as far as is known."""
         return self.subscriber.is_connected and self._redis.is_connected
 
-    def _receive(self, _channel: bytes, payload: bytes) -> None:
+    def hear_room(self, room: str) -> None:
+        """Somebody here has come into *room*."""
+        self.subscriber.subscribe(keys.room_channel(room))
+
+    def ignore_room(self, room: str) -> None:
+        """Nobody here is in *room* any more."""
+        self.subscriber.unsubscribe(keys.room_channel(room))
+
+    def _receive(self, channel: bytes, payload: bytes) -> None:
         try:
-            mail = decode_mail(payload)
+            if channel.startswith(_ROOM_CHANNELS):
+                self.on_room(decode_room_mail(payload))
+            else:
+                self._open(decode_mail(payload))
         except msgspec.DecodeError as error:
             log.warning("unreadable mail from another node", extra={"reason": str(error)})
-            return
-        if mail.probe is not None:
-            if mail.probe == self._awaited:
-                self._heard.set()
-            return
-        try:
-            self.on_mail(mail)
         except Exception:  # the link must go on, whatever one mail does
             log.exception("mail could not be delivered")
+
+    def _open(self, mail: NodeMail) -> None:
+        if mail.probe is None:
+            self.on_mail(mail)
+        elif mail.probe == self._awaited:
+            self._heard.set()
 
     async def _probe(self) -> None:
         while True:

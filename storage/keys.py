@@ -4,6 +4,7 @@ In a Redis Cluster the braces are the hash tag: what belongs to one user, or to 
 """
 
 NODES = "hugmood:nodes"
+ROOM_CHANNELS = "hugmood:room:"
 
 
 def where(user: str) -> str:
@@ -39,6 +40,11 @@ def swept(node: str) -> str:
 def node_channel(node: str) -> str:
     """Channel: everything addressed to users on this node."""
     return f"hugmood:node:{{{node}}}"
+
+
+def room_channel(room: str) -> str:
+    """Channel: squeezes and changes of one room, for every node that has a member in it."""
+    return f"{ROOM_CHANNELS}{{{room}}}"
 
 
 def job_queue(name: str) -> str:

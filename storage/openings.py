@@ -16,7 +16,11 @@ select w.ord, p.display_name, coalesce(h.seq, 0) as head, coalesce(h.acked_seq, 
            union all
            select f.low_id from friendships f left join privacy v on v.user_id = f.low_id
            where f.high_id = w.user_id and f.state = 'accepted' and coalesce(v.who_sees_online, 'friends') <> 'nobody'
-       ) as friends
+       ) as friends,
+       array(
+           select m.group_id from group_members m join groups g on g.id = m.group_id
+           where m.user_id = w.user_id and m.state = 'joined' and g.ended_at is null
+       ) as rooms
 from unnest($1::uuid[], $2::bigint[], $3::uuid[]) with ordinality as w(user_id, after, sid, ord)
 join users u on u.id = w.user_id and u.deleted_at is null
 join profiles p on p.user_id = w.user_id
@@ -41,6 +45,7 @@ class Opening(Struct, frozen=True, gc=False):
     next_seq: int | None
     is_revoked: bool
     friends: list[str]  # whose presence may be seen
+    rooms: list[str]  # in which the user has a seat
 
 
 async def load_openings(database: Database, wanted: Sequence[Wanted]) -> list[Opening | None]:
@@ -60,5 +65,6 @@ async def load_openings(database: Database, wanted: Sequence[Wanted]) -> list[Op
             next_seq=row["next"],
             is_revoked=row["is_revoked"],
             friends=[str(friend) for friend in row["friends"]],
+            rooms=[str(room) for room in row["rooms"]],
         )
     return found
