@@ -15,7 +15,7 @@ from hub.relations import Relations
 from hub.tasks import Tasks
 from protocol.codec import encode_body
 from protocol.events import Message
-from protocol.nodes import Ended, NodeMail, Ring, RoomChange, Tell
+from protocol.nodes import Ended, NodeMail, Renamed, Ring, RoomChange, Tell
 from storage.directory import Directory
 from storage.doorbell import Doorbell
 from storage.inbox import InboxEvent
@@ -106,6 +106,11 @@ class Delivery:
             self._node.end_logins(user, sids)
             self._start(self._end_elsewhere(Ended(user, list(sids))), "ended log-ins")
 
+    def renamed(self, user: str, name: str) -> None:
+        """*user* is called *name* from now on, in every running session on every node."""
+        self._node.rename(user, name)
+        self._start(self._rename_elsewhere(Renamed(user, name)), "a new name")
+
     def receive(self, mail: NodeMail) -> None:
         """What another node has for the sessions here."""
         for ring in mail.rings:
@@ -116,6 +121,8 @@ class Delivery:
             self._node.show(sight)
         for ended in mail.ended:
             self._node.end_logins(ended.user, ended.sids)
+        for renamed in mail.renamed:
+            self._node.rename(renamed.user, renamed.name)
         for room in mail.rooms:
             if room.change is not None:
                 self.on_room_change(room.room, room.change)
@@ -173,6 +180,10 @@ class Delivery:
     async def _end_elsewhere(self, ended: Ended) -> None:
         for node in (await self._directory.nodes_of([ended.user])).get(ended.user, ()):
             self._doorbell.end(node, ended)
+
+    async def _rename_elsewhere(self, renamed: Renamed) -> None:
+        for node in (await self._directory.nodes_of([renamed.user])).get(renamed.user, ()):
+            self._doorbell.rename(node, renamed)
 
     async def _privacy_changed(self, user: str) -> None:
         for node in await self._directory.nodes():

@@ -42,6 +42,7 @@ class Member(Protocol):
 
     id: str
     user: str
+    name: str
     sid: str
     rank: Rank
     cursor: int
@@ -167,6 +168,12 @@ class Node:
         for member in list(seat.members) if seat is not None else ():
             if member.sid in sids:
                 member.revoke()
+
+    def rename(self, user: str, name: str) -> None:
+        """What sessions of *user* send from now on carries *name*."""
+        seat = self.seats.get(user)
+        for member in seat.members if seat is not None else ():
+            member.name = name
 
     def tell(self, users: Iterable[str], body: Callable[[], bytes], skip: str | None) -> None:
         """An ephemeral event for those of *users* who are here, but not for session *skip*. *body* is asked once at most."""

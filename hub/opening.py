@@ -167,10 +167,10 @@ class Openings:
             return
         after = self._resume_point(hello, opening)
         log.debug("session opened", extra=session.names() | {"after": hello.after, "head": opening.head})
-        session.name = opening.name
+        session.name = session.name or opening.name  # a new name may have come while the mailbox was read
         welcome = Welcome(
             session=session.id,
-            user=UserRef(session.user, opening.name),
+            user=UserRef(session.user, session.name),
             node=self._node.id,
             epoch=self._epoch,
             head=opening.head,

@@ -35,6 +35,13 @@ class Ended(msgspec.Struct, array_like=True, frozen=True, gc=False):
     sids: list[str]
 
 
+class Renamed(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """*user* is called *name* from now on."""
+
+    user: str
+    name: str
+
+
 class Mover(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Who came into a room or went; *hidden_from*: members who must not learn who it was. Without a name it is nobody's business."""
 
@@ -85,6 +92,7 @@ class NodeMail(msgspec.Struct, array_like=True, frozen=True, omit_defaults=True)
     probe: str | None = None
     ended: list[Ended] = []
     rooms: list[RoomMail] = []  # changes of rooms that somebody here has come into by another node
+    renamed: list[Renamed] = []
 
 
 _encoder = msgspec.msgpack.Encoder()

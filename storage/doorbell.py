@@ -17,6 +17,7 @@ import msgspec
 from protocol.nodes import (
     Ended,
     NodeMail,
+    Renamed,
     Ring,
     RoomMail,
     Sight,
@@ -40,7 +41,7 @@ log = logging.getLogger("hugmood.doorbell")
 class _Outgoing:
     """What one other node gets at the end of this tick."""
 
-    __slots__ = ("ended", "forget", "rings", "rooms", "sights", "size", "tells")
+    __slots__ = ("ended", "forget", "renamed", "rings", "rooms", "sights", "size", "tells")
 
     def __init__(self) -> None:
         self.rings: list[Ring] = []
@@ -49,6 +50,7 @@ class _Outgoing:
         self.forget: list[tuple[str, str]] = []
         self.ended: list[Ended] = []
         self.rooms: list[RoomMail] = []
+        self.renamed: list[Renamed] = []
         self.size = 0
 
     def encode(self) -> bytes:
@@ -60,6 +62,7 @@ class _Outgoing:
                 forget=self.forget,
                 ended=self.ended,
                 rooms=self.rooms,
+                renamed=self.renamed,
             )
         )
 
@@ -98,6 +101,10 @@ class Doorbell:
     def end(self, node: str, ended: Ended) -> None:
         """Log-ins that are over, of a user who may have sessions on *node*."""
         self._box(node).ended.append(ended)
+
+    def rename(self, node: str, renamed: Renamed) -> None:
+        """The new name of a user who may have sessions on *node*."""
+        self._box(node).renamed.append(renamed)
 
     def seat(self, node: str, mail: RoomMail) -> None:
         """A change of a room, for a node that holds somebody who came in by another one."""

@@ -34,3 +34,6 @@ class Delivery(Protocol):
 
     def presence_changed(self, user: str) -> None:
         """Who may see *user* changed: what their friends see is worked out anew."""
+
+    def renamed(self, user: str, name: str) -> None:
+        """*user* is called *name* from now on, in every running session on every node."""

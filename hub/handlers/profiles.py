@@ -29,8 +29,10 @@ class ProfileHandlers:
         return me_of(account)
 
     async def rename(self, actor: Actor, patch: ProfilePatch) -> Me:
-        """Change the own name. Events that were stored before keep the old one."""
-        await save_name(self._database, actor.user, check_name(patch.name))
+        """Change the own name, in running sessions too. Events that were stored before keep the old one."""
+        name = check_name(patch.name)
+        await save_name(self._database, actor.user, name)
+        self._delivery.renamed(actor.user, name)
         return await self.me(actor)
 
     async def privacy(self, actor: Actor) -> Privacy:

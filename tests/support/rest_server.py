@@ -53,6 +53,7 @@ class Recorder:
         self.told: list[tuple[list[str], Message]] = []
         self.turned: list[tuple[str, str, bool | None]] = []
         self.presence: list[str] = []
+        self.names: list[tuple[str, str]] = []
 
     def ring(self, events: Sequence[InboxEvent]) -> None:
         self.rung.extend(events)
@@ -65,6 +66,9 @@ class Recorder:
 
     def presence_changed(self, user: str) -> None:
         self.presence.append(user)
+
+    def renamed(self, user: str, name: str) -> None:
+        self.names.append((user, name))
 
     def events(self, user: str) -> list[dict[str, Any]]:
         """What was rung to *user*, in order, without times."""
