@@ -5,13 +5,13 @@ passes `capacity`; whenever anybody is joined the host is; what is over stays as
 `version` one more, and an act that changes nothing gives back the very same group.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from enum import StrEnum
 
 import msgspec
 from msgspec import Struct
 
-from domain.errors import Conflict, Forbidden, Invalid
+from domain.errors import Conflict, Forbidden, Invalid, NotFound
 from domain.hugs import count_graphemes
 
 NAME_MAX_GRAPHEMES = 64
@@ -118,10 +118,11 @@ class Invite(Struct, frozen=True):
 
 
 class Join(Struct, frozen=True):
-    """*user* comes in, or is back."""
+    """*user* comes in, or is back. *blocked*: those who have blocked them or whom they have blocked."""
 
     user: str
     name: str
+    blocked: frozenset[str] = frozenset()
 
 
 class Leave(Struct, frozen=True):
@@ -231,6 +232,22 @@ def seniority(member: Member) -> tuple[int, str]:
     return member.joined_ms or 0, member.user
 
 
+def check_open(group: Group, user: str, blocked: Set[str]) -> None:
+    """May *user*, who knows its id, see the group? Who is blocked with the host only if they sit, or sat, in it.
+
+    Raises: NotFound.
+    """
+    member = group.members.get(user)
+    is_inside = member is not None and (member.is_joined or (group.is_over and member.took_part))
+    if group.host in blocked and not is_inside:
+        raise no_such_group()
+
+
+def no_such_group() -> NotFound:
+    """For what does not exist and for what is out of reach through a block: always the same."""
+    return NotFound("No such group.")
+
+
 def make_group(group: Group, host_name: str) -> Group:
     """*group*, new, with its host in the first seat."""
     host = Member(
@@ -243,8 +260,11 @@ def make_group(group: Group, host_name: str) -> Group:
 def apply(group: Group, act: Act, now_ms: int) -> Step:
     """What *act* makes of *group* at *now_ms*; on a group that is over, nothing.
 
-    What is due by then comes first: nobody joins a group whose time is up. Raises: Forbidden, Conflict.
+    What is due by then comes first: nobody joins a group whose time is up. Raises: Forbidden, Conflict,
+    NotFound for who must not know of the group.
     """
+    if isinstance(act, Join):
+        check_open(group, act.user, act.blocked)
     if group.is_over:
         return Step(group)
     draft = _Draft(group, now_ms)

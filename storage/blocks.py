@@ -1,4 +1,4 @@
-"""The list of whom somebody has blocked. What changes it is storage/pairs.py."""
+"""Whom somebody has blocked, and who them. What changes it is storage/pairs.py."""
 
 from collections.abc import Sequence
 
@@ -32,3 +32,11 @@ async def load_blocks(database: Database, user: str, after: str | None, limit: i
         limit,
     )
     return [Block(str(row["blocked_id"]), row["display_name"], to_ms(row["created_at"])) for row in rows]
+
+
+async def load_blocked_with(database: Database, user: str) -> frozenset[str]:
+    """Whom *user* has blocked and who has blocked them. Raises: Unavailable."""
+    rows = await database.fetch(
+        "select blocked_id from blocks where user_id = $1 union select user_id from blocks where blocked_id = $1", user
+    )
+    return frozenset(str(row[0]) for row in rows)

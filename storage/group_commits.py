@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 from asyncpg.pool import PoolConnectionProxy
 from msgspec import Struct
 
-from domain.errors import Conflict, NotFound, Refusal, Unavailable
-from domain.groups import Act, Group, Member, Tiding, apply
+from domain.errors import Conflict, Refusal, Unavailable
+from domain.groups import Act, Group, Member, Tiding, apply, no_such_group
 from storage.group_events import compose_events
 from storage.groups import load_group, lock_group, save_step
 from storage.inbox import InboxEvent, append_within
@@ -73,6 +73,8 @@ class GroupCommits:
         self._kept_members = 0
         self._waiting: dict[str, list[_Waiting]] = {}
         self._waiting_count = 0
+        self._looks: dict[str, asyncio.Task[Group | None]] = {}
+        self._next_looks: dict[str, asyncio.Task[Group | None]] = {}
         self._flushers: dict[str, asyncio.Task[None]] = {}
         self.commits = 0
         self.races_lost = 0
@@ -92,12 +94,29 @@ class GroupCommits:
         return await done
 
     async def load(self, group: str) -> Group | None:
-        """The group as it is now; None if there is none. Raises: Unavailable."""
-        kept = self._kept.get(group)
-        loaded = await load_group(self._database, group, kept)
-        if loaded is not None and loaded is not kept:
-            self._keep(loaded)
-        return loaded
+        """The group as it is now; None if there is none. Raises: Unavailable.
+
+        However many ask, one look is under way and one waits, which is that of all who ask meanwhile.
+        """
+        look = self._next_looks.get(group)
+        if look is None:
+            look = asyncio.create_task(self._look(group, self._looks.get(group)), name="group-load")
+            self._next_looks[group] = look
+        return await asyncio.shield(look)
+
+    async def _look(self, group: str, before: "asyncio.Task[Group | None] | None") -> Group | None:
+        if before is not None:
+            await asyncio.wait([before])
+        look = self._looks[group] = self._next_looks.pop(group)
+        try:
+            kept = self._kept.get(group)
+            loaded = await load_group(self._database, group, kept)
+            if loaded is not None and loaded is not kept:
+                self._keep(loaded)
+            return loaded
+        finally:
+            if self._looks[group] is look:
+                del self._looks[group]
 
     async def drained(self) -> None:
         """Return when nothing waits any more."""
@@ -133,7 +152,7 @@ class GroupCommits:
                 await self._flush(group, [waiting])
         else:
             for waiting, refusal in zip(batch, answers, strict=True):
-                _settle(waiting, refusal or after or NotFound("No such group."))
+                _settle(waiting, refusal or after or no_such_group())
 
     async def _commit(self, group: str, batch: list[_Waiting]) -> tuple[Group | None, list[Refusal | None]]:
         """Raises: Unavailable, also when it is unknown whether it committed."""
@@ -252,14 +271,14 @@ def _fold_one(
             else:
                 break  # sent again: what came with it was done the first time
         elif group is None:
-            raise NotFound("No such group.")
+            raise no_such_group()
         else:
             step = apply(group, act, now_ms)
             group = step.group
             changed |= {member.user: member for member in step.changed}
             tidings += step.tidings
     if group is None:
-        raise NotFound("No such group.")
+        raise no_such_group()
     return group, changed, tidings
 
 

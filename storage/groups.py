@@ -4,11 +4,12 @@ Invariant: a member's row carries the `version` of the group at which it last ch
 in one transaction; so whoever holds version N needs only the rows after N to be up to date.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
+from msgspec import Struct
 
 from domain.groups import Group, GroupState, How, Member, Membership
 from domain.times import from_ms, to_ms
@@ -60,24 +61,70 @@ async def load_group(database: Database | PoolConnectionProxy, group: str, known
     if known is not None and known.version > first["version"]:  # this database was restored
         return await load_group(database, group)
     changed = {str(row["user_id"]): _member(row) for row in rows if row["user_id"] is not None}
+    return _group(first, {**known.members, **changed} if known is not None else changed)
+
+
+_LIST = """
+select g.*, m.state as membership, case when hu.id is null or b.is_hidden then null else hp.display_name end as host_name
+from group_members m
+join groups g on g.id = m.group_id
+left join users hu on hu.id = g.host_id and hu.deleted_at is null
+left join profiles hp on hp.user_id = g.host_id
+cross join lateral (
+    select exists (
+        select from blocks where (user_id = $1 and blocked_id = g.host_id) or (user_id = g.host_id and blocked_id = $1)
+    ) as is_hidden
+) b
+where m.user_id = $1 and ($2::uuid is null or m.group_id < $2) and ($3::text is null or g.state = $3)
+  and (m.state <> 'left' or m.took_part)
+  and (m.state = 'joined' or (g.ended_at is not null and m.took_part) or not b.is_hidden)
+order by m.group_id desc limit $4
+"""
+
+
+class GroupLine(Struct, frozen=True):
+    """One of somebody's groups: *group* without its members. *host_name* None: gone, or not to be told."""
+
+    group: Group
+    host_name: str | None
+    membership: Membership
+
+
+async def load_groups_of(
+    database: Database, user: str, state: GroupState | None, before: str | None, limit: int
+) -> list[GroupLine]:
+    """Where *user* sits, is invited or took part, the newest id first, those before *before*. Raises: Unavailable."""
+    rows = await database.fetch(_LIST, user, before, state, limit)
+    return [GroupLine(_group(row, {}), row["host_name"], Membership(row["membership"])) for row in rows]
+
+
+async def count_open_groups(database: Database, host: str, now_ms: int) -> int:
+    """How many groups of *host* are not over. Raises: Unavailable."""
+    count: int = await database.fetchval(
+        "select count(*) from groups where host_id = $1 and ended_at is null and expires_at > $2", host, from_ms(now_ms)
+    )
+    return count
+
+
+def _group(row: asyncpg.Record, members: Mapping[str, Member]) -> Group:
     return Group(
-        id=str(first["id"]),
-        creator=str(first["creator_id"]),
-        host=str(first["host_id"]),
-        name=first["name"],
-        description=first["description"],
-        message=first["message"],
-        state=GroupState(first["state"]),
-        version=first["version"],
-        capacity=first["capacity"],
-        joined=first["joined"],
-        created_ms=to_ms(first["created_at"]),
-        starts_ms=_ms(first["starts_at"]),
-        expires_ms=to_ms(first["expires_at"]),
-        began_ms=_ms(first["began_at"]),
-        ended_ms=_ms(first["ended_at"]),
-        how=How(first["how"]) if first["how"] is not None else None,
-        members={**known.members, **changed} if known is not None else changed,
+        id=str(row["id"]),
+        creator=str(row["creator_id"]),
+        host=str(row["host_id"]),
+        name=row["name"],
+        description=row["description"],
+        message=row["message"],
+        state=GroupState(row["state"]),
+        version=row["version"],
+        capacity=row["capacity"],
+        joined=row["joined"],
+        created_ms=to_ms(row["created_at"]),
+        starts_ms=_ms(row["starts_at"]),
+        expires_ms=to_ms(row["expires_at"]),
+        began_ms=_ms(row["began_at"]),
+        ended_ms=_ms(row["ended_at"]),
+        how=How(row["how"]) if row["how"] is not None else None,
+        members=members,
     )
 
 

@@ -1,0 +1,129 @@
+"""Group hugs as one of their people sees them.
+
+Invariant: a view names nobody who is blocked with the one who asks and, in a room, nobody who wants to be
+seen nowhere; while nobody can tell who that is, it names only the one who asks. `count` counts all.
+"""
+
+import heapq
+from collections import OrderedDict
+from collections.abc import Callable, Sequence, Set
+
+from domain.errors import Unavailable
+from domain.groups import Group, Member, seniority
+from domain.times import rfc3339
+from protocol import events
+from protocol.events import UserRef
+from storage.blocks import load_blocked_with
+from storage.groups import GroupLine
+from storage.hugs import SOMEONE
+from storage.postgres import Database
+from storage.presence import Presence
+
+NAMED_MAX = 200
+REMEMBERED_MAX = 500  # rooms
+INVISIBLE_MS = 1_000  # how long it is remembered who is invisible: many who join at once ask the same
+
+
+class _Remembered:
+    """What all who look at a room in the same moment have in common."""
+
+    __slots__ = ("asked", "earliest", "group", "hidden", "until_ms")
+
+    def __init__(self, group: Group) -> None:
+        self.group = group
+        self.earliest = heapq.nsmallest(NAMED_MAX, (m for m in group.members.values() if m.is_joined), key=seniority)
+        self.asked: set[str] = set()
+        self.hidden: set[str] = set()
+        self.until_ms = 0
+
+
+class GroupViews:
+    """The views of one node."""
+
+    def __init__(self, database: Database, presence: Presence, clock: Callable[[], int]) -> None:
+        self._database = database
+        self._presence = presence
+        self._clock = clock
+        self._remembered: OrderedDict[str, _Remembered] = OrderedDict()
+
+    async def room_of(self, group: Group, asker: str, blocked: Set[str] | None = None) -> events.Group:
+        """*group* with those in the room. *blocked*: `load_blocked_with(asker)`, if at hand. Raises: Unavailable."""
+        if blocked is None:
+            blocked = await load_blocked_with(self._database, asker)
+        remembered = self._remember(group)
+        seen = await self._seen(remembered, asker)
+        host = group.members.get(group.host)
+        member = group.members.get(asker)
+        return view_of(
+            group,
+            host_name=host.name if host is not None and group.host not in blocked else None,
+            membership=member.state if member is not None else None,
+            members=[UserRef(one.user, one.name) for one in seen if one.user not in blocked],
+        )
+
+    async def visible(self, members: Sequence[Member], asker: str) -> list[Member]:
+        """Those of *members* who may be seen to be in a room now."""
+        try:
+            hidden = await self._presence.invisible([member.user for member in members])
+        except Unavailable:
+            return [member for member in members if member.user == asker]
+        return [member for member in members if member.user == asker or member.user not in hidden]
+
+    def _remember(self, group: Group) -> _Remembered:
+        old = self._remembered.get(group.id)
+        if old is not None and old.group is group:
+            return old
+        new = self._remembered[group.id] = _Remembered(group)
+        if old is not None:
+            new.asked, new.hidden, new.until_ms = old.asked, old.hidden, old.until_ms
+        self._remembered.move_to_end(group.id)
+        if len(self._remembered) > REMEMBERED_MAX:
+            self._remembered.popitem(last=False)
+        return new
+
+    async def _seen(self, room: _Remembered, asker: str) -> list[Member]:
+        """The earliest members who may be seen to be here."""
+        now_ms = self._clock()
+        if room.until_ms <= now_ms or room.until_ms > now_ms + INVISIBLE_MS:
+            room.asked, room.hidden, room.until_ms = set(), set(), now_ms + INVISIBLE_MS
+        asked, hidden = room.asked, room.hidden
+        users = [member.user for member in room.earliest if member.user not in asked]
+        try:
+            hidden |= await self._presence.invisible(users)
+        except Unavailable:
+            return [member for member in room.earliest if member.user == asker]
+        asked.update(users)
+        return [member for member in room.earliest if member.user == asker or member.user not in hidden]
+
+
+def view_of(
+    group: Group, *, host_name: str | None, membership: str | None, members: Sequence[UserRef] = ()
+) -> events.Group:
+    """*group* on the wire."""
+    return events.Group(
+        id=group.id,
+        name=group.name,
+        state=group.state,
+        version=group.version,
+        host=UserRef(group.host, host_name or SOMEONE),
+        count=group.joined,
+        capacity=group.capacity,
+        created_at=rfc3339(group.created_ms),
+        expires_at=rfc3339(group.expires_ms),
+        description=group.description,
+        message=group.message,
+        starts_at=_time(group.starts_ms),
+        began_at=_time(group.began_ms),
+        ended_at=_time(group.ended_ms),
+        membership=membership,
+        members=list(members),
+    )
+
+
+def line_of(line: GroupLine) -> events.Group:
+    """*line* on the wire: nobody is named but the host."""
+    return view_of(line.group, host_name=line.host_name, membership=line.membership)
+
+
+def _time(ms: int | None) -> str | None:
+    return rfc3339(ms) if ms is not None else None
