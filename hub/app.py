@@ -24,6 +24,8 @@ from hub.delivery import Delivery
 from hub.dispatch import Dispatch
 from hub.handlers.accounts import AccountHandlers
 from hub.handlers.friends import FriendHandlers
+from hub.handlers.group_views import GroupViews
+from hub.handlers.groups import GroupHandlers
 from hub.handlers.hugs import HugHandlers, tell_delivered
 from hub.handlers.profiles import ProfileHandlers
 from hub.health import Health, operators_app
@@ -96,6 +98,8 @@ class Sockets(Struct, frozen=True):
     commits: HugCommits
     hugs: HugHandlers
     friends: FriendHandlers
+    groups: GroupHandlers
+    limits: Limits
     verifier: TokenVerifier
     sources: Sources
 
@@ -205,10 +209,21 @@ async def _build_sockets(stack: AsyncExitStack, settings: HubSettings, core: Cor
     )
     hugs = HugHandlers(core.relations, commits, receipts, core.delivery, clock, settings.hug_kinds)
     friends = FriendHandlers(core.database, core.delivery, clock, FriendLimits() if settings.limits_on else NO_LIMITS)
+    limits = Limits(core.redis, clock, is_on=settings.limits_on)
+    groups = GroupHandlers(
+        core.database,
+        core.groups,
+        GroupViews(core.database, core.presence, clock),
+        core.relations,
+        limits,
+        clock,
+        limits_on=settings.limits_on,
+    )
     dispatch = Dispatch(
         openings,
         hugs,
         friends,
+        groups,
         receipts,
         core.rooms,
         verifier,
@@ -236,26 +251,26 @@ async def _build_sockets(stack: AsyncExitStack, settings: HubSettings, core: Cor
         batch_seconds=batch_seconds,
         ring_seconds=ring_seconds,
     )
-    return Sockets(admission, openings, reader, commits, hugs, friends, verifier, sources)
+    return Sockets(admission, openings, reader, commits, hugs, friends, groups, limits, verifier, sources)
 
 
 async def _build_api(
     stack: AsyncExitStack, settings: HubSettings, core: Core, sockets: Sockets, health: Health
 ) -> Starlette:
     passwords = await stack.enter_async_context(Passwords())
-    limits = Limits(core.redis, clock, is_on=settings.limits_on)
     return build_api(
         ApiServices(
             database=core.database,
             verifier=sockets.verifier,
-            limits=limits,
+            limits=sockets.limits,
             clock=clock,
             accounts=AccountHandlers(
-                core.database, passwords, limits, settings.secret, clock, core.delivery.logins_ended
+                core.database, passwords, sockets.limits, settings.secret, clock, core.delivery.logins_ended
             ),
             profiles=ProfileHandlers(core.database, core.delivery),
             friends=sockets.friends,
             hugs=sockets.hugs,
+            groups=sockets.groups,
             statuses=lambda _asker, users: core.presence.seen_by_friends(users),
             allowed_origins=settings.allowed_origins,
             more_routes=[*health.routes(), *page_routes()],

@@ -15,6 +15,7 @@ from domain.errors import Invalid, RateLimited, Refusal, Unauthenticated, Unavai
 from domain.presence import rank_of
 from domain.times import rfc3339
 from hub.handlers.friends import FriendHandlers
+from hub.handlers.groups import GroupHandlers
 from hub.handlers.hugs import HugHandlers
 from hub.handlers.ports import Actor
 from hub.opening import Openings
@@ -66,6 +67,7 @@ class Dispatch:
         openings: Openings,
         hugs: HugHandlers,
         friends: FriendHandlers,
+        groups: GroupHandlers,
         receipts: Receipts,
         rooms: Rooms,
         verifier: TokenVerifier,
@@ -96,6 +98,12 @@ class Dispatch:
         }
         self._later: dict[type, Handler] = {
             commands.HugSeen: hugs.seen,
+            commands.GroupCreate: groups.create,
+            commands.GroupInvite: groups.invite,
+            commands.GroupJoin: groups.join,
+            commands.GroupLeave: groups.leave,
+            commands.GroupComplete: groups.complete,
+            commands.GroupCancel: groups.cancel,
             commands.FriendRequest: friends.request,
             commands.FriendAnswer: friends.answer,
             commands.FriendEnd: friends.end,

@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Route
 
 from hub.api.accounts import account_endpoints
 from hub.api.endpoints import Endpoint, Gate, Responder
+from hub.api.groups import group_endpoints
 from hub.api.hugs import hug_endpoints
 from hub.api.openapi import describe
 from hub.api.page import render
@@ -21,6 +22,7 @@ from hub.api.people import Statuses, people_endpoints
 from hub.api.problems import on_error, on_http_exception, problem
 from hub.handlers.accounts import AccountHandlers
 from hub.handlers.friends import FriendHandlers
+from hub.handlers.groups import GroupHandlers
 from hub.handlers.hugs import HugHandlers
 from hub.handlers.profiles import ProfileHandlers
 from hub.tokens import TokenVerifier
@@ -50,6 +52,7 @@ class ApiServices(Struct, frozen=True, kw_only=True):
     profiles: ProfileHandlers
     friends: FriendHandlers
     hugs: HugHandlers
+    groups: GroupHandlers
     statuses: Statuses
     allowed_origins: Sequence[str] = ()
     more_routes: Sequence[BaseRoute] = ()
@@ -61,6 +64,7 @@ def declare(services: ApiServices) -> list[Endpoint]:
         *account_endpoints(services.accounts, services.profiles),
         *people_endpoints(services.database, services.profiles, services.friends, services.statuses, services.limits),
         *hug_endpoints(services.database, services.hugs),
+        *group_endpoints(services.database, services.groups),
     ]
 
 

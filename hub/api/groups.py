@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import cast
 
-from domain.groups import Group, Member, Membership, check_open, no_such_group
+from domain.groups import Group, Member, Membership
 from domain.times import rfc3339
 from hub.api.cursors import UserPosition, decode_cursor, encode_cursor
 from hub.api.endpoints import Call, Endpoint
-from hub.handlers.group_views import GroupViews, line_of
+from hub.handlers.group_views import line_of
 from hub.handlers.groups import GroupHandlers
 from protocol import events
 from protocol.codes import ErrorCode
@@ -15,8 +15,6 @@ from protocol.commands import GroupCancel, GroupComplete, GroupCreate, GroupInvi
 from protocol.events import Ok, UserRef
 from protocol.rest import Page, PageQuery
 from protocol.rest_groups import GroupMember, GroupQuery
-from storage.blocks import load_blocked_with
-from storage.group_commits import GroupCommits
 from storage.groups import load_groups_of
 from storage.postgres import Database
 
@@ -24,10 +22,8 @@ from storage.postgres import Database
 class _Groups:
     """Reads; hands commands on to the group handlers, which the sockets use too."""
 
-    def __init__(self, database: Database, commits: GroupCommits, views: GroupViews, groups: GroupHandlers) -> None:
+    def __init__(self, database: Database, groups: GroupHandlers) -> None:
         self._database = database
-        self._commits = commits
-        self._views = views
         self._groups = groups
 
     async def mine(self, call: Call) -> Page[events.Group]:
@@ -40,11 +36,11 @@ class _Groups:
         return Page([line_of(line) for line in shown], following)
 
     async def one(self, call: Call) -> events.Group:
-        group, blocked = await self._open(call)
-        return await self._views.room_of(group, call.actor.user, blocked)
+        group, blocked = await self._groups.open(call.actor, call.id)
+        return await self._groups.views.room_of(group, call.actor.user, blocked)
 
     async def members(self, call: Call) -> Page[GroupMember]:
-        group, blocked = await self._open(call)
+        group, blocked = await self._groups.open(call.actor, call.id)
         query = cast("PageQuery", call.query)
         position = decode_cursor(query.cursor, UserPosition)
         after = position.user.lower() if position is not None else ""
@@ -53,7 +49,7 @@ class _Groups:
         shown = found[: query.limit]
         members = [group.members[user] for user in shown]
         if not group.is_over:
-            seen = {member.user for member in await self._views.visible(members, call.actor.user)}
+            seen = {member.user for member in await self._groups.views.visible(members, call.actor.user)}
             members = [one for one in members if one.user in seen or one.state is Membership.INVITED]
         following = encode_cursor(UserPosition(shown[-1])) if len(found) > len(shown) else None
         return Page([_member(member) for member in members], following)
@@ -76,14 +72,6 @@ class _Groups:
     async def cancel(self, call: Call) -> Ok:
         return await self._groups.cancel(call.actor, call.body)
 
-    async def _open(self, call: Call) -> tuple[Group, frozenset[str]]:
-        group = await self._commits.load(call.id)
-        if group is None:
-            raise no_such_group()
-        blocked = await load_blocked_with(self._database, call.actor.user)
-        check_open(group, call.actor.user, blocked)
-        return group, blocked
-
 
 def _listed(group: Group, asker: str) -> list[str]:
     """Who is in the room or, once it is over, took part; who is invited is for those in the room alone."""
@@ -105,11 +93,9 @@ def _member(member: Member) -> GroupMember:
     )
 
 
-def group_endpoints(
-    database: Database, commits: GroupCommits, views: GroupViews, groups: GroupHandlers
-) -> Sequence[Endpoint]:
+def group_endpoints(database: Database, groups: GroupHandlers) -> Sequence[Endpoint]:
     """`/v1/groups*`."""
-    endpoints = _Groups(database, commits, views, groups)
+    endpoints = _Groups(database, groups)
     return (
         Endpoint(
             method="GET",

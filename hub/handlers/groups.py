@@ -29,6 +29,7 @@ from domain.times import to_ms
 from hub.handlers.group_views import GroupViews
 from hub.handlers.ports import Actor
 from hub.relations import Relations
+from protocol import events
 from protocol.commands import GroupCancel, GroupComplete, GroupCreate, GroupInvite, GroupJoin, GroupLeave
 from protocol.events import Ok
 from storage.blocks import load_blocked_with
@@ -58,7 +59,7 @@ class GroupHandlers:
     ) -> None:
         self._database = database
         self._commits = commits
-        self._views = views
+        self.views = views
         self._relations = relations
         self._limits = limits
         self._clock = clock
@@ -84,7 +85,7 @@ class GroupHandlers:
 
     async def invite(self, actor: Actor, command: GroupInvite) -> Ok:
         """Ask more people to come. Who cannot be reached, by the actor or by the host, is left out."""
-        group = await self._open(actor, command.id)
+        group, _ = await self.open(actor, command.id)
         asked = _others(actor, command.users)
         reachable = await self._reachable(actor, asked)
         if group.host != actor.user:
@@ -97,36 +98,40 @@ class GroupHandlers:
         """Come in: whoever knows the id may."""
         blocked = await load_blocked_with(self._database, actor.user)
         group = await self._commits.act(command.id.lower(), Join(actor.user, actor.name, blocked))
-        room = await self._views.room_of(group, actor.user, blocked)
+        room = await self.views.room_of(group, actor.user, blocked)
         return Ok(id=group.id, state=group.state, group=room)
 
     async def leave(self, actor: Actor, command: GroupLeave) -> Ok:
         """Go, or decline the invitation."""
-        group = await self._open(actor, command.id)
+        group, _ = await self.open(actor, command.id)
         group = await self._commits.act(group.id, Leave(actor.user))
         return Ok(id=group.id, state=group.state)
 
     async def complete(self, actor: Actor, command: GroupComplete) -> Ok:
         """End it well."""
-        group = await self._open(actor, command.id)
+        group, _ = await self.open(actor, command.id)
         return await self._answer(actor, await self._commits.act(group.id, Complete(actor.user)))
 
     async def cancel(self, actor: Actor, command: GroupCancel) -> Ok:
         """Call it off."""
-        group = await self._open(actor, command.id)
+        group, _ = await self.open(actor, command.id)
         return await self._answer(actor, await self._commits.act(group.id, Cancel(actor.user)))
 
-    async def _open(self, actor: Actor, group_id: str) -> Group:
-        """The group as it is now, if the actor may know of it."""
+    async def open(self, actor: Actor, group_id: str) -> tuple[Group, frozenset[str]]:
+        """The group as it is now, if the actor may know of it, and with whom the actor is blocked."""
         group = await self._commits.load(group_id.lower())
         if group is None:
             raise no_such_group()
-        if not group.is_joined(actor.user):
-            check_open(group, actor.user, await load_blocked_with(self._database, actor.user))
-        return group
+        blocked = await load_blocked_with(self._database, actor.user)
+        check_open(group, actor.user, blocked)
+        return group, blocked
+
+    async def room_of(self, group: Group, asker: str) -> events.Group:
+        """*group* as *asker* sees it, with those in the room."""
+        return await self.views.room_of(group, asker)
 
     async def _answer(self, actor: Actor, group: Group, ids: Sequence[str] | None = None) -> Ok:
-        room = await self._views.room_of(group, actor.user)
+        room = await self.room_of(group, actor.user)
         return Ok(id=group.id, state=group.state, ids=list(ids) if ids is not None else None, group=room)
 
     def _make(self, actor: Actor, group_id: str, command: GroupCreate) -> Group:

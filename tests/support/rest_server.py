@@ -17,6 +17,8 @@ from domain.ids import uuid7
 from hub.api.app import ApiServices, build_api
 from hub.handlers.accounts import AccountHandlers
 from hub.handlers.friends import FriendHandlers
+from hub.handlers.group_views import GroupViews
+from hub.handlers.groups import GroupHandlers
 from hub.handlers.hugs import HugHandlers
 from hub.handlers.profiles import ProfileHandlers
 from hub.passwords import Passwords
@@ -24,10 +26,14 @@ from hub.relations import Relations
 from hub.sweep import Sweep
 from hub.tokens import TokenVerifier
 from protocol.events import Message
+from storage.directory import Directory
+from storage.doorbell import Doorbell
+from storage.group_commits import GroupCommits
 from storage.hug_commits import HugCommits
 from storage.inbox import InboxEvent
 from storage.limits import Limits
 from storage.postgres import Database
+from storage.presence import Presence
 from storage.receipts import Receipts
 from storage.redis import RedisLink
 
@@ -189,6 +195,8 @@ async def rest_server(
         commits = await stack.enter_async_context(HugCommits(database, delivery.ring))
         limits = Limits(redis, clock, is_on=limits_on)
         relations = Relations(database, Sweep(), lambda: False)
+        presence = Presence(redis, database, Directory(redis, "rest"), Doorbell(redis, "rest"), lambda _sight: None)
+        group_commits = GroupCommits(database, clock, lambda change: delivery.ring(change.events))
         http = await stack.enter_async_context(httpx.AsyncClient(timeout=20))
         server = RestServer("", http, database, delivery, clock)
         services = ApiServices(
@@ -200,6 +208,15 @@ async def rest_server(
             profiles=ProfileHandlers(database, delivery),
             friends=FriendHandlers(database, delivery, clock, friend_limits),
             hugs=HugHandlers(relations, commits, receipts, delivery, clock),
+            groups=GroupHandlers(
+                database,
+                group_commits,
+                GroupViews(database, presence, clock),
+                relations,
+                limits,
+                clock,
+                limits_on=limits_on,
+            ),
             statuses=server.shown,
             allowed_origins=allowed_origins,
         )
