@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Container, Sequence
 
 from domain.errors import Conflict
-from domain.squeezes import Warm, Warmth, is_big
+from domain.squeezes import SLICE_MS, WINDOW_SLICES, Warm, Warmth, is_big
 from hub.node import Node, Payload
 from protocol.codec import encode_body
 from protocol.events import GroupJoined, GroupLeft, GroupPulse, UserRef
@@ -240,6 +240,16 @@ class Rooms:
         if room.timer is None:
             self._beat(room)
 
+    def squeeze_from_afar(self, user: str, room_id: str, strength: float) -> None:
+        """*user*, who has a seat but no session here, squeezes the room."""
+        self.squeezed += 1
+        now_ms = self._clock()
+        squeezes = Squeezes(1, strength, [(now_ms // SLICE_MS, 1)])
+        mail = RoomMail(room_id, f"{self._node.id}/{user}", squeezes=squeezes)
+        self._doorbell.tell_room(mail)
+        if not self._listener.is_hearing:
+            self.receive(mail)
+
     def receive(self, mail: RoomMail) -> None:
         """What another node tells on a room's channel."""
         if mail.node == self._node.id:
@@ -307,6 +317,9 @@ class Rooms:
 
     def _look_for_big(self, room: Room, now_ms: int) -> None:
         """Whoever sees it first asks for the end: the compare-and-set in PostgreSQL lets one of them decide."""
+        oldest = now_ms // SLICE_MS - 2 * WINDOW_SLICES
+        for node in [node for node, warm in room.others.items() if not warm or warm[-1][0] < oldest]:
+            del room.others[node]
         if room.state != "active" or room.is_completing:
             return
         if is_big(room.count, [room.warmth.warm(now_ms), *room.others.values()]):
