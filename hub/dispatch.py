@@ -213,8 +213,9 @@ class Dispatch:
         self._accept(session, command, Ok(state=command.status))
 
     def _group_squeeze(self, session: Session, command: commands.GroupSqueeze) -> None:
-        self._rooms.squeeze(session.user, command.id.lower(), command.strength)
-        self._accept(session, command, Ok(id=command.id.lower()))
+        room = command.id.lower()
+        self._rooms.squeeze(session.user, room, command.strength)
+        self._accept(session, command, Ok(id=room))
 
     def _hug_send(self, session: Session, command: commands.HugSend) -> None:
         def finish(answer: Ok | Refusal) -> None:
