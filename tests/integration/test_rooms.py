@@ -50,7 +50,7 @@ class House:
         return wires
 
     async def squeeze(self, wire: Wire, strength: float = 0.5) -> None:
-        assert await wire.ask("group.squeeze", id=self.room, strength=strength) >= {"type": "ok"}.items()
+        assert (await wire.ask("group.squeeze", id=self.room, strength=strength))["type"] == "ok"
 
 
 async def heard_of(wire: Wire, person: Person) -> dict[str, Any]:
