@@ -152,7 +152,7 @@ async def _build_core(stack: AsyncExitStack, settings: HubSettings) -> Core:
     groups = GroupCommits(database, clock, partial(_group_changed, delivery, room_upkeep))
     rooms.on_big_squeeze = lambda room: tasks.start(_complete_by_squeeze(groups, rooms, room), "a big squeeze")
     listener.on_mail = delivery.receive
-    delivery.on_room_change = rooms.apply
+    delivery.on_room_change = rooms.seated_elsewhere
     for link in (redis, listener.subscriber):
         link.on_connect += [relations.forget_all, registrar.recover, room_upkeep.recover]
     await stack.enter_async_context(listener)

@@ -157,6 +157,13 @@ class Rooms:
         if not room.users:
             self._drop(room)
 
+    def seated_elsewhere(self, room_id: str, change: RoomChange) -> None:
+        """Somebody here has come into the room by another node, which tells so because this one may not hear the room."""
+        is_heard = room_id in self.rooms
+        self.apply(room_id, change)
+        if not is_heard:
+            self.tell_change(room_id, change)
+
     def _move_on(self, room: Room, change: RoomChange) -> None:
         if room.version and not change.since <= room.version <= change.version:
             self._read_anew(room.id)  # one is missing, or changes of two nodes have crossed
