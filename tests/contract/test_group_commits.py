@@ -1,20 +1,30 @@
 """Group commit of group hugs against real PostgreSQL: races between two nodes end in one state, told to both."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 
 import msgspec
 import pytest
 
-from domain.errors import Conflict, NotFound, Refusal
+from domain.errors import Conflict, Forbidden, NotFound, Refusal
 from domain.groups import (
+    SEAT_KEPT_MS,
+    Away,
+    Cancel,
     Complete,
+    Due,
     Group,
     GroupState,
+    How,
     Invite,
     Join,
+    Leave,
+    Membership,
+    SeatLost,
     Squeezed,
     make_group,
+    took_part,
 )
 from domain.ids import uuid7
 from storage.group_commits import Create, GroupChange, GroupCommits
@@ -164,3 +174,145 @@ async def test_completed_twice_is_completed_once(nodes: Nodes) -> None:
     assert results == [stored] * 3
     for user in (ana, bo):
         assert (await nodes.told(user)).count("group.completed") == 1
+
+
+async def test_joining_against_the_expiry(nodes: Nodes) -> None:
+    ana, bo, *guests = await make_users(nodes.database, 12)
+    group_id = await nodes.host(ana, bo)
+    nodes.clock.now_ms += 600_000
+    results = await outcomes(nodes.two.act(group_id, Due()), *(nodes.one.act(group_id, Join(u, "Ana")) for u in guests))
+    stored = await nodes.stored(group_id)
+    assert (stored.state, stored.joined) == (GroupState.EXPIRED, 2)
+    assert results == [stored] * len(results)
+    assert [await nodes.told(user) for user in (ana, bo)] == [["group.started", "group.cancelled"]] * 2
+    assert await nodes.told(guests[0]) == []
+
+
+async def test_the_host_leaves_while_completing(nodes: Nodes) -> None:
+    for _ in range(10):
+        ana, bo, cleo = await make_users(nodes.database, 3)
+        group_id = await nodes.host(ana, bo, cleo)
+        completed, left = await outcomes(nodes.one.act(group_id, Complete(ana)), nodes.two.act(group_id, Leave(ana)))
+        stored = await nodes.stored(group_id)
+        assert isinstance(left, Group)
+        if stored.state is GroupState.COMPLETED:
+            assert completed == left == stored
+            assert stored.host == ana
+        else:
+            assert isinstance(completed, Forbidden)
+            assert (stored.state, stored.host) == (GroupState.ACTIVE, bo)
+        is_done = stored.state is GroupState.COMPLETED
+        for user in (ana, bo, cleo):
+            assert (await nodes.told(user)).count("group.completed") == is_done
+
+
+async def test_fifty_seats_for_sixty(nodes: Nodes) -> None:
+    ana, *guests = await make_users(nodes.database, 60)
+    group_id = await nodes.host(ana)
+    results = await outcomes(
+        *(
+            (nodes.one if number % 2 else nodes.two).act(group_id, Join(guest, "Ana"))
+            for number, guest in enumerate(guests)
+        )
+    )
+    stored = await nodes.stored(group_id)
+    assert stored.joined == 50
+    assert sum(isinstance(result, Conflict) for result in results) == 10
+    for guest, result in zip(guests, results, strict=True):
+        assert stored.is_joined(guest) == isinstance(result, Group)
+    assert (await nodes.told(ana)).count("group.started") == 1
+
+
+async def test_five_hundred_join_over_two_nodes(nodes: Nodes) -> None:
+    ana, *guests = await make_users(nodes.database, 501)
+    group_id = await nodes.host(ana, capacity=1_000)
+    plan = [(nodes.one if number % 2 else nodes.two, guest) for number, guest in enumerate(guests)]
+
+    async def join_one_after_the_other(mine: list[tuple[GroupCommits, str]]) -> None:
+        for node, guest in mine:
+            assert (await node.act(group_id, Join(guest, "Ana"))).is_joined(guest)
+
+    await asyncio.gather(*(join_one_after_the_other(plan[start::50]) for start in range(50)))
+    stored = await nodes.stored(group_id)
+    assert (stored.joined, stored.version) == (501, 501), "one change each, none lost"
+    changes = sorted(nodes.changes, key=lambda change: change.after.version)
+    for earlier, later in itertools.pairwise(changes):
+        assert later.before is not None
+        assert later.before.version == earlier.after.version, "told as one unbroken story"
+    assert sum(len(change.changed) for change in changes) == 501
+    assert nodes.one.races_lost + nodes.two.races_lost > 0, "the two never met"
+
+
+async def test_everybody_leaves_and_comes_at_once(nodes: Nodes) -> None:
+    ana, *guests = await make_users(nodes.database, 20)
+    group_id = await nodes.host(ana, *guests)
+    await outcomes(
+        *(nodes.one.act(group_id, Leave(user)) for user in [ana, *guests[:10]]),
+        *(nodes.two.act(group_id, Leave(user)) for user in guests[10:]),
+    )
+    stored = await nodes.stored(group_id)
+    assert (stored.joined, stored.state) == (0, GroupState.GATHERING)
+    await nodes.two.act(group_id, Join(guests[3], "Ana"))
+    assert (await nodes.stored(group_id)).host == guests[3]
+    done = await nodes.one.act(group_id, Complete(guests[3]))
+    assert (done.how, len(took_part(done))) == (How.HOST, 20)
+    for user in (ana, *guests):
+        assert (await nodes.told(user)).count("group.completed") == 1
+
+
+async def test_a_seat_is_lost_unless_somebody_is_back_in_time(nodes: Nodes) -> None:
+    ana, bo, cleo = await make_users(nodes.database, 3)
+    group_id = await nodes.host(ana, bo, cleo)
+    for user in (ana, bo):
+        await nodes.one.act(group_id, Away(user))
+    nodes.clock.now_ms += SEAT_KEPT_MS
+    await outcomes(
+        nodes.two.act(group_id, Join(bo, "Ana")),
+        nodes.one.act(group_id, SeatLost(ana), SeatLost(cleo)),
+    )
+    await nodes.one.act(group_id, SeatLost(bo))
+    stored = await nodes.stored(group_id)
+    assert {user: member.state for user, member in stored.members.items()} == {
+        ana: Membership.LEFT,
+        bo: Membership.JOINED,
+        cleo: Membership.JOINED,
+    }
+    assert stored.host in (bo, cleo)
+
+
+async def test_one_bad_act_does_not_take_the_others_with_it(nodes: Nodes) -> None:
+    ana, bo = await make_users(nodes.database, 2)
+    group_id = await nodes.host(ana)
+    nobody = uuid7(NOW_MS)
+    results = await outcomes(
+        nodes.one.act(group_id, Join(nobody, "Nobody")),
+        nodes.one.act(group_id, Join(bo, "Ana")),
+        nodes.one.act(group_id, Cancel(bo)),
+    )
+    assert [type(result) for result in results] == [Refusal, Group, Forbidden]
+    assert set((await nodes.stored(group_id)).members) == {ana, bo}
+
+
+async def test_no_answer_without_a_commit(nodes: Nodes) -> None:
+    ana, bo = await make_users(nodes.database, 2)
+    group_id = await nodes.host(ana)
+    await nodes.database.execute("alter table inbox rename to inbox_away")
+    told = len(nodes.changes)
+    (refused,) = await outcomes(nodes.one.act(group_id, Join(bo, "Ana")))
+    await nodes.database.execute("alter table inbox_away rename to inbox")
+    assert isinstance(refused, Refusal)
+    assert len(nodes.changes) == told
+    assert not (await nodes.stored(group_id)).is_joined(bo)
+
+
+async def test_a_scheduled_group_begins_in_time(nodes: Nodes) -> None:
+    ana, bo = await make_users(nodes.database, 2)
+    made = group(ana, starts_ms=NOW_MS + 60_000)
+    await nodes.one.act(made.id, Create(made), Invite(ana, {bo: "Ana"}))
+    assert (await nodes.two.act(made.id, Due())).state is GroupState.SCHEDULED
+    nodes.clock.now_ms += 60_000
+    await outcomes(nodes.one.act(made.id, Due()), nodes.two.act(made.id, Due()))
+    stored = await nodes.stored(made.id)
+    assert (stored.state, stored.version) == (GroupState.ACTIVE, 3)
+    assert await nodes.told(ana) == ["group.started"]
+    assert await nodes.told(bo) == ["group.invited"]
