@@ -29,6 +29,7 @@ from hub.handlers.groups import GroupHandlers
 from hub.handlers.hugs import HugHandlers, tell_delivered
 from hub.handlers.profiles import ProfileHandlers
 from hub.health import Health, operators_app
+from hub.hiding import Hiding
 from hub.mailbox_reader import READERS, MailboxReader
 from hub.metrics import HubCollector, Sources
 from hub.node import Node
@@ -189,7 +190,9 @@ async def _complete_by_squeeze(groups: GroupCommits, rooms: Rooms, room: str) ->
 async def _build_sockets(stack: AsyncExitStack, settings: HubSettings, core: Core) -> Sockets:
     batch_sizes, batch_seconds, ring_seconds = (Histogram(b) for b in (BATCH_BOUNDS, SECONDS_BOUNDS, SECONDS_BOUNDS))
     core.listener.on_probe = ring_seconds.add
-    receipts = await stack.enter_async_context(Receipts(core.database, clock, partial(tell_delivered, core.delivery)))
+    receipts = await stack.enter_async_context(
+        Receipts(core.database, Hiding(core.node, core.presence), clock, partial(tell_delivered, core.delivery))
+    )
     commits = await stack.enter_async_context(HugCommits(core.database, core.delivery.ring))
     commits.on_batch += [lambda size, _: batch_sizes.add(size), lambda _, seconds: batch_seconds.add(seconds)]
 

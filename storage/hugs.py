@@ -52,9 +52,11 @@ class Wanted(Struct, frozen=True, kw_only=True):
     changed_since: datetime | None = None
 
 
+# The sender sees that a hug was seen only if they may know it; what the recipient did is the recipient's own.
 # A name is told unless its owner is gone, or has blocked the one who asks: the two look alike.
 _COLUMNS = """
-h.id, h.sender_id, h.recipient_id, h.seq, h.kind, h.message, h.style, h.at, h.delivered_at, h.seen_at,
+h.id, h.sender_id, h.recipient_id, h.seq, h.kind, h.message, h.style, h.at, h.delivered_at,
+case when h.sender_id = $1 then h.told_seen_at else h.seen_at end as seen_at,
 case when su.id is null or exists (select from blocks b where b.user_id = h.sender_id and b.blocked_id = $1)
      then null else sp.display_name end as sender_name,
 case when ru.id is null or exists (select from blocks b where b.user_id = h.recipient_id and b.blocked_id = $1)
@@ -68,15 +70,15 @@ left join profiles rp on rp.user_id = h.recipient_id
 """
 _SENT = f"""
 select {_COLUMNS} from (
-    select id, sender_id, recipient_id, seq, kind, message, style, at, delivered_at, seen_at from hugs
+    select id, sender_id, recipient_id, seq, kind, message, style, at, delivered_at, seen_at, told_seen_at from hugs
     where sender_id = $1 and ($2::uuid is null or id < $2) and ($3::uuid is null or recipient_id = $3)
-      and ($4::timestamptz is null or greatest(at, delivered_at, seen_at) >= $4)
+      and ($4::timestamptz is null or greatest(at, delivered_at, told_seen_at) >= $4)
     order by id desc limit $5
 ) h {_PEOPLE} order by h.id desc
 """  # noqa: S608  joined from constants
 _RECEIVED = f"""
 select {_COLUMNS} from (
-    select id, sender_id, recipient_id, seq, kind, message, style, at, delivered_at, seen_at from hugs
+    select id, sender_id, recipient_id, seq, kind, message, style, at, delivered_at, seen_at, told_seen_at from hugs
     where recipient_id = $1 and ($2::bigint is null or seq < $2) and ($3::uuid is null or sender_id = $3)
       and ($4::timestamptz is null or greatest(at, delivered_at, seen_at) >= $4)
     order by seq desc limit $5

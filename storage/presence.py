@@ -84,7 +84,13 @@ class Presence:
         """Those of *users* who want to be seen nowhere now: in rooms and receipts they are as if offline. Raises: Unavailable."""
         replies = await self._redis.pipeline([("HVALS", keys.where(user)) for user in users])
         mark = str(int(Rank.INVISIBLE)).encode()
-        return {user for user, ranks in zip(users, replies, strict=True) if mark in ranks}
+        found: set[str] = set()
+        for user, ranks in zip(users, replies, strict=True):
+            if isinstance(ranks, Exception):
+                raise ranks
+            if mark in ranks:
+                found.add(user)
+        return found
 
     async def seen_by_friends(self, users: Sequence[str]) -> dict[str, str]:
         """`shown`, without those who let nobody see them. Raises: Unavailable."""

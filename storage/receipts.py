@@ -1,13 +1,16 @@
 """Acks and reading marks: from the recipient's devices back to the senders.
 
 Acks are cumulative and arrive in masses, so they are gathered for 100 ms and written in one statement.
-Invariant: `acked_seq` only grows and never passes `seq`; a hug is reported delivered once.
+Invariant: `acked_seq` only grows and never passes `seq`; a hug is reported delivered once. What the sender may know
+(`delivered_at`, `told_seen_at`) is written only where both share receipts, the recipient has not blocked the sender and
+does not hide; what was acked in hiding is never told later.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -28,9 +31,12 @@ with input as (
 ), news as materialized (
     select h.user_id, h.acked_seq, least(i.seq, h.seq) as seq from inbox_heads h join input i using (user_id)
     where least(i.seq, h.seq) > h.acked_seq
+      and not exists (select from privacy p where p.user_id = h.user_id and not p.shares_receipts)
 )
 update hugs g set delivered_at = $3 from news
 where g.recipient_id = news.user_id and g.seq > news.acked_seq and g.seq <= news.seq and g.delivered_at is null
+  and not exists (select from privacy p where p.user_id = g.sender_id and not p.shares_receipts)
+  and not exists (select from blocks b where b.user_id = g.recipient_id and b.blocked_id = g.sender_id)
 returning g.id, g.sender_id
 """
 
@@ -46,11 +52,33 @@ with input as (
 update inbox_heads h set acked_seq = news.seq from news where h.user_id = news.user_id and news.seq > h.acked_seq
 """
 
+# Seen openly implies delivered, also if the ack came in hiding.
 _SEEN = """
-update hugs set seen_at = $3, delivered_at = coalesce(delivered_at, $3)
-where recipient_id = $1 and id = any($2::uuid[]) and seen_at is null
-returning id, sender_id
+update hugs g set
+    seen_at = $3,
+    told_seen_at = case when n.is_told then $3::timestamptz end,
+    delivered_at = case when n.is_told then coalesce(g.delivered_at, $3) else g.delivered_at end
+from (
+    select h.id, $4 and not exists (
+        select from privacy p where p.user_id in (h.sender_id, h.recipient_id) and not p.shares_receipts
+    ) and not exists (
+        select from blocks b where b.user_id = h.recipient_id and b.blocked_id = h.sender_id
+    ) as is_told
+    from hugs h where h.recipient_id = $1 and h.id = any($2::uuid[])
+) n
+where g.id = n.id and g.seen_at is null
+returning g.id, g.sender_id, n.is_told
 """
+
+
+class Hiding(Protocol):
+    """Who wants to be seen nowhere."""
+
+    def is_hidden_here(self, user: str) -> bool:
+        """Is that so on a device of this node?"""
+
+    async def hidden(self, users: Sequence[str]) -> set[str]:
+        """Those of *users* for whom it is so anywhere, or may be. Does not raise."""
 
 
 class Receipt(Struct, frozen=True, gc=False):
@@ -64,13 +92,19 @@ class Receipts:
     """The ack writer of one process."""
 
     def __init__(
-        self, database: Database, clock: Callable[[], int], on_delivered: Callable[[Sequence[Receipt], int], None]
+        self,
+        database: Database,
+        hiding: Hiding,
+        clock: Callable[[], int],
+        on_delivered: Callable[[Sequence[Receipt], int], None],
     ) -> None:
         """*on_delivered* gets the receipts of each write and its time in Unix ms."""
         self._database = database
+        self._hiding = hiding
         self._clock = clock
         self._on_delivered = on_delivered
         self._waiting: dict[str, int] = {}
+        self._hidden: set[str] = set()  # who has acked in hiding since the last write, and may have come out since
         self._wake = asyncio.Event()
         self._writer: asyncio.Task[None] | None = None
 
@@ -90,12 +124,18 @@ class Receipts:
         """One device of *user* has everything up to *seq*. Written within about 100 ms; repeated until it is."""
         if seq > self._waiting.get(user, 0):
             self._waiting[user] = seq
+            if self._hiding.is_hidden_here(user):
+                self._hidden.add(user)
             self._wake.set()
 
     async def mark_seen(self, user: str, hugs: Sequence[str], now_ms: int) -> list[Receipt]:
-        """*user* has read these; what was not theirs or was seen already is left out. Raises: Unavailable."""
-        rows = await self._database.fetch(_SEEN, user, hugs, from_ms(now_ms))
-        return [Receipt(str(row["id"]), str(row["sender_id"])) for row in rows]
+        """*user* has read these; what to tell their senders. What was not theirs or was seen already is left out.
+
+        Raises: Unavailable.
+        """
+        is_open = user not in await self._hiding.hidden([user])
+        rows = await self._database.fetch(_SEEN, user, hugs, from_ms(now_ms), is_open)
+        return [Receipt(str(row["id"]), str(row["sender_id"])) for row in rows if row["is_told"]]
 
     async def _write_for_ever(self) -> None:
         while True:
@@ -114,13 +154,21 @@ class Receipts:
         acks, self._waiting = self._waiting, {}
         if not acks:
             return
+        hidden, self._hidden = self._hidden, set()
         now_ms = self._clock()
         try:
-            rows = await self._database.fetch(_DELIVERED, list(acks), list(acks.values()), from_ms(now_ms))
-            if rows:
-                self._on_delivered([Receipt(str(row["id"]), str(row["sender_id"])) for row in rows], now_ms)
+            hidden |= await self._hiding.hidden([user for user in acks if user not in hidden])
+            await self._mark_delivered({user: seq for user, seq in acks.items() if user not in hidden}, now_ms)
             await self._database.execute(_ACKED, list(acks), list(acks.values()))
         except BaseException:
+            self._hidden |= hidden
             for user, seq in acks.items():
                 self.ack(user, seq)
             raise
+
+    async def _mark_delivered(self, acks: dict[str, int], now_ms: int) -> None:
+        if not acks:
+            return
+        rows = await self._database.fetch(_DELIVERED, list(acks), list(acks.values()), from_ms(now_ms))
+        if rows:
+            self._on_delivered([Receipt(str(row["id"]), str(row["sender_id"])) for row in rows], now_ms)

@@ -93,6 +93,7 @@ alter table privacy
     add column shares_receipts   boolean not null default true,
     add column takes_community_requests boolean not null default false;
 create index privacy_community on privacy (user_id) where takes_community_requests;
+create index privacy_silent on privacy (user_id) where not shares_receipts;
 
 create table mutes (  -- one-sided, invisible to the muted: still delivered, never notified
     user_id    uuid not null references users on delete cascade,

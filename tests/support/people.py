@@ -9,6 +9,20 @@ from storage.postgres import Database
 NOW_MS = 1_780_000_000_000
 
 
+class Hidden:
+    """Implements `storage.receipts.Hiding`: only those hide whom a test names."""
+
+    def __init__(self) -> None:
+        self.here: set[str] = set()
+        self.elsewhere: set[str] = set()
+
+    def is_hidden_here(self, user: str) -> bool:
+        return user in self.here
+
+    async def hidden(self, users: Sequence[str]) -> set[str]:
+        return (self.here | self.elsewhere) & set(users)
+
+
 async def make_users(database: Database, count: int) -> list[str]:
     """New users, each with a profile and an empty inbox; in order of their ids."""
     users = sorted(uuid7(NOW_MS) for _ in range(count))

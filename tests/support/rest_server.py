@@ -36,6 +36,7 @@ from storage.postgres import Database
 from storage.presence import Presence
 from storage.receipts import Receipts
 from storage.redis import RedisLink
+from tests.support.people import Hidden
 
 SECRET = b"a secret of thirty-two bytes, or more"
 CHEAP = 4  # bcrypt's least cost
@@ -191,7 +192,7 @@ async def rest_server(
         redis = RedisLink(redis_url)
         await stack.enter_async_context(redis)
         passwords = await stack.enter_async_context(Passwords(CHEAP))
-        receipts = await stack.enter_async_context(Receipts(database, clock, lambda _receipts, _now_ms: None))
+        receipts = await stack.enter_async_context(Receipts(database, Hidden(), clock, lambda _receipts, _now_ms: None))
         commits = await stack.enter_async_context(HugCommits(database, delivery.ring))
         limits = Limits(redis, clock, is_on=limits_on)
         relations = Relations(database, Sweep(), lambda: False)
