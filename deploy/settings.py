@@ -139,6 +139,8 @@ HUB = (
     Setting("HUGMOOD_TRUSTED_PROXIES", "trusted_proxies", _items(_network)),
     Setting("HUGMOOD_LIMITS", "limits_on", _switch),
     Setting("HUGMOOD_HUG_KINDS", "hug_kinds", _items(_kind)),
+    Setting("HUGMOOD_REQUESTS_PER_HOUR", "requests_per_hour", _number(1, 1_000_000)),
+    Setting("HUGMOOD_COMMUNITY_REQUESTS_OPEN", "community_requests_open", _number(1, 50)),
     Setting("HUGMOOD_MAX_CONNECTIONS", "max_connections", _number(0, 10_000_000)),
     Setting("HUGMOOD_MAX_CONNECTIONS_PER_ADDRESS", "max_connections_per_address", _number(1, 10_000_000)),
     Setting("HUGMOOD_MAX_CONNECTIONS_PER_USER", "max_connections_per_user", _number(1, 10_000_000)),

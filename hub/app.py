@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from domain.errors import Refusal, Unavailable
 from domain.friendships import NO_LIMITS, FriendLimits
 from domain.groups import Squeezed
+from domain.hug_requests import NO_REQUEST_LIMITS, RequestLimits
 from domain.ids import uuid7
 from hub.admission import Admission, AdmissionLimits
 from hub.api.app import ApiServices, build_api
@@ -28,6 +29,7 @@ from hub.handlers.group_views import GroupViews
 from hub.handlers.groups import GroupHandlers
 from hub.handlers.hugs import HugHandlers, tell_delivered
 from hub.handlers.profiles import ProfileHandlers
+from hub.handlers.requests import RequestHandlers
 from hub.health import Health, operators_app
 from hub.hiding import Hiding
 from hub.mailbox_reader import READERS, MailboxReader
@@ -98,6 +100,7 @@ class Sockets(Struct, frozen=True):
     reader: MailboxReader
     commits: HugCommits
     hugs: HugHandlers
+    requests: RequestHandlers
     friends: FriendHandlers
     groups: GroupHandlers
     limits: Limits
@@ -210,7 +213,12 @@ async def _build_sockets(stack: AsyncExitStack, settings: HubSettings, core: Cor
         on_held=receipts.ack,
         per_user=settings.max_connections_per_user if settings.limits_on else 0,
     )
-    hugs = HugHandlers(core.relations, commits, receipts, core.delivery, clock, settings.hug_kinds)
+    requests = RequestHandlers(
+        core.database, core.delivery, core.presence.shown, clock, _request_limits(settings), settings.hug_kinds
+    )
+    hugs = HugHandlers(
+        core.relations, commits, receipts, core.delivery, clock, settings.hug_kinds, fulfil=requests.fulfil
+    )
     friends = FriendHandlers(core.database, core.delivery, clock, FriendLimits() if settings.limits_on else NO_LIMITS)
     limits = Limits(core.redis, clock, is_on=settings.limits_on)
     groups = GroupHandlers(
@@ -225,6 +233,7 @@ async def _build_sockets(stack: AsyncExitStack, settings: HubSettings, core: Cor
     dispatch = Dispatch(
         openings,
         hugs,
+        requests,
         friends,
         groups,
         receipts,
@@ -254,7 +263,7 @@ async def _build_sockets(stack: AsyncExitStack, settings: HubSettings, core: Cor
         batch_seconds=batch_seconds,
         ring_seconds=ring_seconds,
     )
-    return Sockets(admission, openings, reader, commits, hugs, friends, groups, limits, verifier, sources)
+    return Sockets(admission, openings, reader, commits, hugs, requests, friends, groups, limits, verifier, sources)
 
 
 async def _build_api(
@@ -273,6 +282,7 @@ async def _build_api(
             profiles=ProfileHandlers(core.database, core.delivery),
             friends=sockets.friends,
             hugs=sockets.hugs,
+            requests=sockets.requests,
             groups=sockets.groups,
             statuses=lambda _asker, users: core.presence.seen_by_friends(users),
             allowed_origins=settings.allowed_origins,
@@ -298,6 +308,12 @@ async def _keep_running(core: Core, sockets: Sockets) -> None:
         *([sockets.reader.run] * READERS),
     ):
         core.tasks.keep(loop, loop.__qualname__)
+
+
+def _request_limits(settings: HubSettings) -> RequestLimits:
+    if not settings.limits_on:
+        return NO_REQUEST_LIMITS
+    return RequestLimits(an_hour=settings.requests_per_hour, community_open=settings.community_requests_open)
 
 
 def _admission_limits(settings: HubSettings) -> AdmissionLimits:

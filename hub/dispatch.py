@@ -18,6 +18,7 @@ from hub.handlers.friends import FriendHandlers
 from hub.handlers.groups import GroupHandlers
 from hub.handlers.hugs import HugHandlers
 from hub.handlers.ports import Actor
+from hub.handlers.requests import RequestHandlers
 from hub.opening import Openings
 from hub.rooms import Rooms
 from hub.session import Session, State
@@ -66,6 +67,7 @@ class Dispatch:
         self,
         openings: Openings,
         hugs: HugHandlers,
+        requests: RequestHandlers,
         friends: FriendHandlers,
         groups: GroupHandlers,
         receipts: Receipts,
@@ -98,6 +100,9 @@ class Dispatch:
         }
         self._later: dict[type, Handler] = {
             commands.HugSeen: hugs.seen,
+            commands.RequestCreate: requests.create,
+            commands.RequestAnswer: requests.answer,
+            commands.RequestCancel: requests.cancel,
             commands.GroupCreate: groups.create,
             commands.GroupInvite: groups.invite,
             commands.GroupJoin: groups.join,

@@ -2,6 +2,8 @@
 
 from msgspec import Struct
 
+from domain.hug_requests import COMMUNITY_OPEN_MAX, REQUESTS_AN_HOUR_MAX
+
 SECRET_MIN_BYTES = 32
 
 
@@ -19,6 +21,8 @@ class HubSettings(Struct, frozen=True, kw_only=True):
     trusted_proxies: tuple[str, ...] = ()  # addresses or networks whose X-Forwarded-For is believed
     limits_on: bool = True  # HUGMOOD_LIMITS=off switches off what counts and rates; sizes and timeouts always hold
     hug_kinds: tuple[str, ...] = ()  # further kinds beside those of domain/hugs.py
+    requests_per_hour: int = REQUESTS_AN_HOUR_MAX  # for hugs, of one asker
+    community_requests_open: int = COMMUNITY_OPEN_MAX  # at once, of one asker
     max_connections: int = 0  # of this node; 0: as many as it may have open files
     max_connections_per_address: int = 1_000
     max_connections_per_user: int = 20

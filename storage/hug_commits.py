@@ -11,8 +11,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import Any
 
 import asyncpg
+from asyncpg.pool import PoolConnectionProxy
 from msgspec import Struct
 
 from domain.errors import Conflict, NotFound, Refusal, Unavailable
@@ -164,16 +166,7 @@ class HugCommits:
 
         Raises: Unavailable, when it is unknown whether it committed.
         """
-        columns = (
-            [hug.id for hug in hugs],
-            [hug.sender for hug in hugs],
-            [hug.recipient for hug in hugs],
-            [hug.kind for hug in hugs],
-            [hug.message for hug in hugs],
-            [hug.style for hug in hugs],
-            [hug.body for hug in hugs],
-            [from_ms(hug.at_ms) for hug in hugs],
-        )
+        columns = _columns(hugs)
         for attempt in range(1, COLLISION_TRIES + 1):
             try:
                 rows = await self._database.fetch(_APPEND, *columns)
@@ -211,6 +204,37 @@ class HugCommits:
             else:
                 answers[hug.id] = (hug, to_ms(row["at"]))
         return answers
+
+
+async def commit_within(connection: PoolConnectionProxy, hugs: Sequence[NewHug]) -> list[InboxEvent]:
+    """Store *hugs*, ids distinct, inside the caller's transaction; ring what comes back only after it has committed.
+
+    Locks the recipients' heads in their order, so nothing but heads may be locked afterwards. Raises: Conflict if
+    an id is a stored hug's already; NotFound if a recipient is gone; Unavailable if another transaction stores one
+    of these ids at the same moment, in which case the caller's must be rolled back like after any other exception.
+    """
+    try:
+        rows = await connection.fetch(_APPEND, *_columns(hugs))
+    except (asyncpg.UniqueViolationError, asyncpg.ForeignKeyViolationError, asyncpg.DeadlockDetectedError) as error:
+        raise Unavailable from error
+    if len(rows) < len(hugs):
+        stored = await connection.fetchval("select count(*) from hugs where id = any($1::uuid[])", [h.id for h in hugs])
+        raise Conflict(str(_TAKEN)) if stored > len(rows) else NotFound("No such user.")
+    return [InboxEvent(hugs[ord_ - 1].recipient, seq, hugs[ord_ - 1].body) for ord_, seq in rows]
+
+
+def _columns(hugs: Sequence[NewHug]) -> tuple[list[Any], ...]:
+    """The arguments of `_APPEND`."""
+    return (
+        [hug.id for hug in hugs],
+        [hug.sender for hug in hugs],
+        [hug.recipient for hug in hugs],
+        [hug.kind for hug in hugs],
+        [hug.message for hug in hugs],
+        [hug.style for hug in hugs],
+        [hug.body for hug in hugs],
+        [from_ms(hug.at_ms) for hug in hugs],
+    )
 
 
 _TAKEN = Conflict("This id belongs to another hug. Make a new UUIDv7 for each hug.")

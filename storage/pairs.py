@@ -15,6 +15,7 @@ from asyncpg.pool import PoolConnectionProxy
 from domain.friendships import DAY_MS, Friendship
 from domain.privacy import Relation, no_such_user
 from domain.times import to_ms
+from storage.hug_requests import cancel_between_within
 from storage.inbox import InboxEvent, NewEvent, append_within
 from storage.postgres import Database
 from storage.privacy import columns_of, privacy_of
@@ -96,6 +97,7 @@ class LockedPair:
             self.other,
             at,
         )
+        await cancel_between_within(self._connection, self.user, self.other, at)
 
     async def delete_block(self) -> None:
         """The user blocks the other no more."""
@@ -114,6 +116,11 @@ class LockedPair:
         row = await self._connection.fetchrow(_COUNT_REQUEST, self.user, at, at - timedelta(milliseconds=DAY_MS))
         assert row is not None  # noqa: S101  an upsert returns its row
         return row["made"], to_ms(row["since"])
+
+    @property
+    def connection(self) -> PoolConnectionProxy:
+        """For what else belongs into the same transaction, and comes before `append`."""
+        return self._connection
 
     async def append(self, events: Sequence[NewEvent]) -> list[InboxEvent]:
         """`storage.inbox.append_within`: the last statement; ring what it returns once the block has ended."""

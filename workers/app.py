@@ -18,9 +18,11 @@ from storage.postgres import Database
 from storage.presence import Presence
 from storage.queues import Queue
 from storage.redis import RedisLink
+from storage.ringing import Ringing
 from workers.care import Care
 from workers.counts import JobCounts
 from workers.health import Health, OperatorsServer, listen
+from workers.requests import RequestCare
 from workers.retry import Job
 from workers.runner import POLL_DELAY_S, Runner
 from workers.settings import WorkerSettings
@@ -47,8 +49,7 @@ async def serve(settings: WorkerSettings) -> None:
         redis = await stack.enter_async_context(open_pool(settings.jobs_redis_url or settings.redis_url))
         link = RedisLink(settings.redis_url)
         await stack.enter_async_context(link)
-        care = _care(settings, database, link)
-        jobs: dict[Queue, Sequence[Job]] = {Queue.CARE: care.jobs()}
+        jobs: dict[Queue, Sequence[Job]] = {Queue.CARE: _care_jobs(settings, database, link)}
         bury = partial(dead_jobs.save, database)
         runners = [
             Runner(queue, jobs[queue], redis, bury, counts, poll_delay_s=POLL_DELAYS_S.get(queue, POLL_DELAY_S))
@@ -69,12 +70,16 @@ async def serve(settings: WorkerSettings) -> None:
     log.info("worker stopped")
 
 
-def _care(settings: WorkerSettings, database: Database, link: RedisLink) -> Care:
+def _care_jobs(settings: WorkerSettings, database: Database, link: RedisLink) -> Sequence[Job]:
     """A worker is no node: it takes part in the directory and the doorbell, but nobody is connected to it."""
     name = f"worker-{os.urandom(8).hex()}"
-    directory = Directory(link, name)
-    presence = Presence(link, database, directory, Doorbell(link, name), _show_nobody)
-    return Care(settings.database_url, database, directory, presence)
+    directory, doorbell = Directory(link, name), Doorbell(link, name)
+    presence = Presence(link, database, directory, doorbell, _show_nobody)
+    ringing = Ringing(directory, doorbell)
+    return [
+        *Care(settings.database_url, database, directory, presence).jobs(),
+        *RequestCare(database, ringing).jobs(),
+    ]
 
 
 def _show_nobody(_sight: Sight) -> None:

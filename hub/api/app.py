@@ -20,11 +20,13 @@ from hub.api.openapi import describe
 from hub.api.page import render
 from hub.api.people import Statuses, people_endpoints
 from hub.api.problems import on_error, on_http_exception, problem
+from hub.api.requests import request_endpoints
 from hub.handlers.accounts import AccountHandlers
 from hub.handlers.friends import FriendHandlers
 from hub.handlers.groups import GroupHandlers
 from hub.handlers.hugs import HugHandlers
 from hub.handlers.profiles import ProfileHandlers
+from hub.handlers.requests import RequestHandlers
 from hub.tokens import TokenVerifier
 from protocol.codes import ErrorCode
 from storage.limits import Limits
@@ -52,6 +54,7 @@ class ApiServices(Struct, frozen=True, kw_only=True):
     profiles: ProfileHandlers
     friends: FriendHandlers
     hugs: HugHandlers
+    requests: RequestHandlers
     groups: GroupHandlers
     statuses: Statuses
     allowed_origins: Sequence[str] = ()
@@ -64,6 +67,7 @@ def declare(services: ApiServices) -> list[Endpoint]:
         *account_endpoints(services.accounts, services.profiles),
         *people_endpoints(services.database, services.profiles, services.friends, services.statuses, services.limits),
         *hug_endpoints(services.database, services.hugs),
+        *request_endpoints(services.database, services.requests, services.clock),
         *group_endpoints(services.database, services.groups),
     ]
 

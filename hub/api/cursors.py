@@ -18,6 +18,12 @@ class UserPosition(Struct, frozen=True, array_like=True):
     user: Id
 
 
+class RequestPosition(Struct, frozen=True, array_like=True):
+    """In a list of hug requests: the last one shown."""
+
+    request: Id
+
+
 def encode_cursor(position: Struct) -> str:
     """*position* as a cursor."""
     return urlsafe_b64encode(msgspec.json.encode(position)).rstrip(b"=").decode()

@@ -4,24 +4,23 @@ may she? → commit → `ok` to the sender → ring to the recipient → `hug.se
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
-import msgspec
-
-from domain.errors import Invalid, Refusal
-from domain.hugs import KINDS, check_kind, check_message, check_style
+from domain.errors import Refusal
+from domain.hugs import KINDS
 from domain.privacy import check_may_hug
 from domain.times import rfc3339
+from hub.handlers.new_hugs import build_hug
 from hub.handlers.ports import Actor, Delivery
 from hub.relations import Relations
-from protocol.codec import encode_body
 from protocol.commands import HugSeen, HugSend
-from protocol.events import HugDelivered, HugReceived, HugSent, Ok, UserRef
+from protocol.events import HugDelivered, HugSent, Ok
 from protocol.events import HugSeen as HugSeenEvent
 from storage.hug_commits import Answer, HugCommits, NewHug
 from storage.receipts import Receipt, Receipts
 
 Finish = Callable[[Ok | Refusal], None]
+Fulfil = Callable[[Actor, HugSend], Awaitable[Ok]]
 
 
 class HugHandlers:
@@ -35,18 +34,24 @@ class HugHandlers:
         delivery: Delivery,
         clock: Callable[[], int],
         more_kinds: Sequence[str] = (),
+        *,
+        fulfil: Fulfil,
     ) -> None:
+        """*fulfil* sends the hugs that answer a request: those need another permission, and settle it."""
         self._relations = relations
         self._commits = commits
         self._receipts = receipts
         self._delivery = delivery
         self._clock = clock
         self._kinds = KINDS | frozenset(more_kinds)
+        self._fulfil = fulfil
         self._looking_up: dict[tuple[str, str], int] = {}  # sender and recipient → hugs that wait for their relation
 
     async def send(self, actor: Actor, command: HugSend) -> Ok:
         """Store the hug and answer when it is on disk. Raises: Refusal."""
-        hug = self._build(actor, command)
+        if command.request is not None:
+            return await self._fulfil(actor, command)
+        hug = build_hug(actor, command, self._kinds, self._clock())
         # Without a session here the doorbell does not tell this node of changes: nothing is recalled.
         pair = (actor.user, hug.recipient)
         self._looking_up[pair] = self._looking_up.get(pair, 0) + 1
@@ -72,36 +77,17 @@ class HugHandlers:
 
     def send_now(self, actor: Actor, command: HugSend, finish: Finish) -> bool:
         """The hot way: without a task, if what the two are to each other is known. False: use `send`. Raises: Refusal."""
+        if command.request is not None:
+            return False
         pair = (actor.user, command.to.lower())
         relation = self._relations.recall(*pair)
         # Known by now, perhaps, but not when the hug before this one asked: it must not be overtaken.
         if relation is None or pair in self._looking_up:
             return False
-        hug = self._build(actor, command)
+        hug = build_hug(actor, command, self._kinds, self._clock())
         check_may_hug(relation)
         self._append(actor, command, hug, finish)
         return True
-
-    def _build(self, actor: Actor, command: HugSend) -> NewHug:
-        check_kind(command.kind, self._kinds)
-        if command.message is not None:
-            check_message(command.message)
-        style: str | None = None
-        if command.style is not None:
-            style = _encode_style(command)
-        recipient = command.to.lower()
-        if recipient == actor.user:
-            raise Invalid("A hug goes to somebody else.")
-        now_ms = self._clock()
-        event = HugReceived(
-            at=rfc3339(now_ms),
-            id=command.id.lower(),
-            from_=UserRef(actor.user, actor.name),
-            kind=command.kind,
-            message=command.message,
-            style=command.style,
-        )
-        return NewHug(event.id, actor.user, recipient, command.kind, command.message, style, encode_body(event), now_ms)
 
     def _append(self, actor: Actor, command: HugSend, hug: NewHug, finish: Finish) -> None:
         def settle(_hug: NewHug, answer: Answer) -> None:
@@ -130,13 +116,3 @@ def tell_delivered(delivery: Delivery, receipts: Sequence[Receipt], now_ms: int)
     at = rfc3339(now_ms)
     for receipt in receipts:
         delivery.tell([receipt.sender], HugDelivered(id=receipt.hug, at=at))
-
-
-def _encode_style(command: HugSend) -> str:
-    assert command.style is not None  # noqa: S101  the caller looked
-    try:
-        style = msgspec.json.encode(command.style)
-    except (TypeError, ValueError, UnicodeEncodeError, RecursionError):
-        raise Invalid("A style holds only what JSON can say.") from None
-    check_style(command.style, len(style))
-    return style.decode()

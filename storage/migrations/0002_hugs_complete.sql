@@ -35,7 +35,8 @@ create table hug_requests (
 );
 create index hug_requests_asker on hug_requests (asker_id, id);
 create index hug_requests_recipient on hug_requests (recipient_id, id) where recipient_id is not null;
-create index hug_requests_due on hug_requests (expires_at) where state = 'open';
+create index hug_requests_made on hug_requests (asker_id, created_at);
+create index hug_requests_due on hug_requests (expires_at) where state in ('open', 'declined');  -- to the asker, both end then
 
 create table hug_request_receivers (  -- who was told of a request, and what they did; never shown to the asker
     request_id  uuid not null references hug_requests on delete cascade,

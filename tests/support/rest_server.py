@@ -13,6 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from domain.friendships import NO_LIMITS, FriendLimits
+from domain.hug_requests import NO_REQUEST_LIMITS, RequestLimits
 from domain.ids import uuid7
 from hub.api.app import ApiServices, build_api
 from hub.handlers.accounts import AccountHandlers
@@ -21,6 +22,7 @@ from hub.handlers.group_views import GroupViews
 from hub.handlers.groups import GroupHandlers
 from hub.handlers.hugs import HugHandlers
 from hub.handlers.profiles import ProfileHandlers
+from hub.handlers.requests import RequestHandlers
 from hub.passwords import Passwords
 from hub.relations import Relations
 from hub.sweep import Sweep
@@ -183,6 +185,7 @@ async def rest_server(
     *,
     limits_on: bool = False,
     friend_limits: FriendLimits = NO_LIMITS,
+    request_limits: RequestLimits = NO_REQUEST_LIMITS,
     allowed_origins: Sequence[str] = (),
 ) -> AsyncIterator[RestServer]:
     """Everything a hub has for REST."""
@@ -198,6 +201,7 @@ async def rest_server(
         relations = Relations(database, Sweep(), lambda: False)
         presence = Presence(redis, database, Directory(redis, "rest"), Doorbell(redis, "rest"), lambda _sight: None)
         group_commits = GroupCommits(database, clock, lambda change: delivery.ring(change.events))
+        requests = RequestHandlers(database, delivery, presence.shown, clock, request_limits)
         http = await stack.enter_async_context(httpx.AsyncClient(timeout=20))
         server = RestServer("", http, database, delivery, clock)
         services = ApiServices(
@@ -208,7 +212,8 @@ async def rest_server(
             accounts=AccountHandlers(database, passwords, limits, SECRET, clock, server.logins_ended),
             profiles=ProfileHandlers(database, delivery),
             friends=FriendHandlers(database, delivery, clock, friend_limits),
-            hugs=HugHandlers(relations, commits, receipts, delivery, clock),
+            hugs=HugHandlers(relations, commits, receipts, delivery, clock, fulfil=requests.fulfil),
+            requests=requests,
             groups=GroupHandlers(
                 database,
                 group_commits,
