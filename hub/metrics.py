@@ -16,6 +16,7 @@ from hub.mailbox_reader import MailboxReader
 from hub.node import Node
 from hub.opening import Openings
 from hub.registrar import Registrar
+from hub.rooms import Rooms
 from hub.sweep import Sweep
 from hub.tasks import Tasks
 from storage.doorbell import Listener
@@ -32,6 +33,7 @@ class Sources(Struct, frozen=True):
     reader: MailboxReader
     registrar: Registrar
     delivery: Delivery
+    rooms: Rooms
     listener: Listener
     sweep: Sweep
     tasks: Tasks
@@ -64,6 +66,7 @@ class HubCollector(Collector):
         gauges = (
             ("hugmood_connections", "Open WebSocket connections.", len(s.admission.connections)),
             ("hugmood_users", "Users with a session on this node.", len(s.node.seats)),
+            ("hugmood_rooms", "Group hugs with a member on this node.", len(s.rooms.rooms)),
             ("hugmood_sessions_behind", "Sessions that are being read on from the mailbox.", len(s.node.behind)),
             ("hugmood_tasks", "Commands and background work under way.", len(s.tasks)),
             ("hugmood_event_loop_lag_seconds", "How late the last sweep began.", s.sweep.lag_s),
@@ -88,6 +91,8 @@ class HubCollector(Collector):
             ("hugmood_cursors_compared", "Users whose cursor was compared with the mailbox.", s.registrar.compared),
             ("hugmood_cursors_short", "Comparisons that found an event nobody had rung.", s.registrar.found_short),
             ("hugmood_unrouted_events", "Events not rung because Redis was away.", s.delivery.unrouted),
+            ("hugmood_squeezes", "Squeezes by members on this node.", s.rooms.squeezed),
+            ("hugmood_pulses", "Pulses told in rooms of this node, each to all its members here.", s.rooms.pulses),
             ("hugmood_task_failures", "Background tasks that failed.", s.tasks.failed),
         )
         for name, text, value in counters:

@@ -11,7 +11,7 @@ from hub.handlers.group_views import line_of
 from hub.handlers.groups import GroupHandlers
 from protocol import events
 from protocol.codes import ErrorCode
-from protocol.commands import GroupCancel, GroupComplete, GroupCreate, GroupInvite, GroupJoin, GroupLeave
+from protocol.commands import GroupCancel, GroupComplete, GroupCreate, GroupInvite, GroupJoin, GroupLeave, GroupSqueeze
 from protocol.events import Ok, UserRef
 from protocol.rest import Page, PageQuery
 from protocol.rest_groups import GroupMember, GroupQuery
@@ -65,6 +65,9 @@ class _Groups:
 
     async def leave(self, call: Call) -> Ok:
         return await self._groups.leave(call.actor, call.body)
+
+    async def squeeze(self, call: Call) -> Ok:
+        return await self._groups.squeeze(call.actor, call.body)
 
     async def complete(self, call: Call) -> Ok:
         return await self._groups.complete(call.actor, call.body)
@@ -164,6 +167,16 @@ def group_endpoints(database: Database, groups: GroupHandlers) -> Sequence[Endpo
             body=GroupLeave,
             reply=Ok,
             errors=(ErrorCode.NOT_FOUND,),
+        ),
+        Endpoint(
+            method="POST",
+            path="/v1/groups/squeeze",
+            summary="Squeeze everybody in the room (group.squeeze).",
+            group="Groups",
+            handle=endpoints.squeeze,
+            body=GroupSqueeze,
+            reply=Ok,
+            errors=(ErrorCode.NOT_FOUND, ErrorCode.CONFLICT),
         ),
         Endpoint(
             method="POST",

@@ -29,8 +29,9 @@ from domain.times import to_ms
 from hub.handlers.group_views import GroupViews
 from hub.handlers.ports import Actor
 from hub.relations import Relations
+from hub.rooms import Rooms
 from protocol import events
-from protocol.commands import GroupCancel, GroupComplete, GroupCreate, GroupInvite, GroupJoin, GroupLeave
+from protocol.commands import GroupCancel, GroupComplete, GroupCreate, GroupInvite, GroupJoin, GroupLeave, GroupSqueeze
 from protocol.events import Ok
 from storage.blocks import load_blocked_with
 from storage.group_commits import Create, GroupCommits
@@ -44,13 +45,14 @@ INVITED_MAX_UNLIMITED = 10_000
 
 
 class GroupHandlers:
-    """`group.*` but for the squeeze, for sockets and REST alike. All raise: Refusal."""
+    """`group.*`, for sockets and REST alike. All raise: Refusal."""
 
     def __init__(
         self,
         database: Database,
         commits: GroupCommits,
         views: GroupViews,
+        rooms: Rooms,
         relations: Relations,
         limits: Limits,
         clock: Callable[[], int],
@@ -60,6 +62,7 @@ class GroupHandlers:
         self._database = database
         self._commits = commits
         self.views = views
+        self._rooms = rooms
         self._relations = relations
         self._limits = limits
         self._clock = clock
@@ -116,6 +119,16 @@ class GroupHandlers:
         """Call it off."""
         group, _ = await self.open(actor, command.id)
         return await self._answer(actor, await self._commits.act(group.id, Cancel(actor.user)))
+
+    async def squeeze(self, actor: Actor, command: GroupSqueeze) -> Ok:
+        """For who is in the room without a session here; those with one squeeze without asking anybody (`Rooms.squeeze`)."""
+        group, _ = await self.open(actor, command.id)
+        if not group.is_joined(actor.user):
+            raise Conflict("You are not in this group hug. Send group.join first.")
+        if group.is_over or group.state is GroupState.SCHEDULED:
+            raise Conflict("This group hug is not on. Its state is: " + group.state)
+        self._rooms.squeeze_from_afar(actor.user, group.id, command.strength)
+        return Ok(id=group.id)
 
     async def open(self, actor: Actor, group_id: str) -> tuple[Group, frozenset[str]]:
         """The group as it is now, if the actor may know of it, and with whom the actor is blocked."""

@@ -20,17 +20,31 @@ def bench(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 def test_a_small_run_on_a_server_of_its_own(tmp_path: Path) -> None:
     out = tmp_path / "figures.json"
-    small = ("--seconds", "1", "--rate", "200", "--pairs", "3", "--sessions", "60", "--json", str(out))
-    done = bench("steady", "full", "idle", *small)
+    small = (
+        "--seconds",
+        "1",
+        "--rate",
+        "200",
+        "--pairs",
+        "3",
+        "--sessions",
+        "60",
+        "--members",
+        "60",
+        "--json",
+        str(out),
+    )
+    done = bench("steady", "full", "idle", "room", *small)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("every promise was kept") == 3
+    assert done.stdout.count("every promise was kept") == 4
     report = msgspec.json.decode(out.read_bytes())
-    steady, full, idle = (report["figures"][name] for name in ("steady", "full", "idle"))
+    steady, full, idle, room = (report["figures"][name] for name in ("steady", "full", "idle", "room"))
     assert steady["verdict"]["accepted"] == steady["verdict"]["received"] == 600  # with two seconds of warming up
     assert full["verdict"]["accepted"] == full["verdict"]["received"] > 300
     assert (idle["sessions"], idle["failed"], idle["still_open"]) == (60, 0, 60)
+    assert [(run["squeezes"], run["pulses_per_s_max"] <= 10) for run in room["runs"]] == [(1_000, True), (10_000, True)]
     assert steady["cpu_us"]["hubs"] > 0
-    assert [section["problems"] for section in report["sections"]] == [[], [], []]
+    assert [section["problems"] for section in report["sections"]] == [[], [], [], []]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
 
+import httpx
 import pytest
 
 from domain.ids import uuid7
@@ -143,6 +144,18 @@ async def test_the_big_squeeze_over_two_nodes_completes_once_for_all(house: Hous
     for wire in wires:
         assert (await wire.ask("ping"))["type"] == "ok"
         assert [event for event in wire.kept() if event["type"] == "group.completed"] == []
+
+
+async def test_a_member_without_a_socket_squeezes_over_rest(house: House) -> None:
+    ana, bo, _ = await house.gather(3)
+    dora = {"Authorization": f"Bearer {house.people[3].access_token}"}
+    async with httpx.AsyncClient(base_url=house.hubs[1].url, headers=dora) as client:
+        command = {"id": house.room, "strength": 0.5}
+        assert (await client.post("/v1/groups/squeeze", json=command)).json()["code"] == "conflict"
+        assert (await client.post("/v1/groups/join", json={"id": house.room})).status_code == 200
+        assert (await client.post("/v1/groups/squeeze", json=command)).json() == {"type": "ok", "id": house.room}
+    for wire in (ana, bo):
+        await hear_squeezes(wire, 1)
 
 
 async def test_an_invisible_member_and_those_of_a_block_are_not_named(house: House) -> None:
