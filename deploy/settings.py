@@ -144,6 +144,7 @@ HUB = (
     Setting("HUGMOOD_MAX_CONNECTIONS", "max_connections", _number(0, 10_000_000)),
     Setting("HUGMOOD_MAX_CONNECTIONS_PER_ADDRESS", "max_connections_per_address", _number(1, 10_000_000)),
     Setting("HUGMOOD_MAX_CONNECTIONS_PER_USER", "max_connections_per_user", _number(1, 10_000_000)),
+    Setting("HUGMOOD_MAX_FOLLOWS", "max_follows", _number(1, 1_000_000)),
     Setting("HUGMOOD_DATABASE_CONNECTIONS", "database_connections", _CONNECTIONS),
     Setting("HUGMOOD_DRAIN_S", "drain_s", _seconds(600)),
 )

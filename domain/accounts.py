@@ -7,10 +7,13 @@ import re
 import unicodedata
 
 from domain.errors import Invalid
+from domain.hugs import count_graphemes
 
 EMAIL_MAX = 254  # RFC 5321, section 4.5.3.1.3, without its angle brackets
 USERNAME_MIN, USERNAME_MAX = 3, 32
 NAME_MAX = 64
+ABOUT_MAX_GRAPHEMES = 280
+ABOUT_MAX = 1120  # code points, whatever the graphemes are made of
 PASSWORD_MIN = 8
 PASSWORD_MAX_BYTES = 72  # what bcrypt reads: more would be cut silently
 
@@ -55,6 +58,16 @@ def check_name(name: str) -> str:
     if not any(unicodedata.category(char)[0] in "LNSP" for char in name):
         raise Invalid("A name has something to see in it.")
     return name
+
+
+def check_about(about: str) -> str | None:
+    """What somebody says of themselves, composed (NFC) and without blanks around it; None: nothing. Raises: Invalid."""
+    about = unicodedata.normalize("NFC", about).strip()
+    if len(about) > ABOUT_MAX or count_graphemes(about) > ABOUT_MAX_GRAPHEMES:
+        raise Invalid(f"What you say about yourself has at most {ABOUT_MAX_GRAPHEMES} characters.")
+    if any(char != "\n" and (char in _REFUSED or unicodedata.category(char) in _REFUSED_CATEGORIES) for char in about):
+        raise Invalid("What you say about yourself has no control characters but line breaks.")
+    return about or None
 
 
 def check_password(password: str) -> str:

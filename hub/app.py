@@ -28,6 +28,7 @@ from hub.handlers.friends import FriendHandlers
 from hub.handlers.group_views import GroupViews
 from hub.handlers.groups import GroupHandlers
 from hub.handlers.hugs import HugHandlers, tell_delivered
+from hub.handlers.marks import MarkHandlers
 from hub.handlers.profiles import ProfileHandlers
 from hub.handlers.requests import RequestHandlers
 from hub.health import Health, operators_app
@@ -102,6 +103,7 @@ class Sockets(Struct, frozen=True):
     hugs: HugHandlers
     requests: RequestHandlers
     friends: FriendHandlers
+    marks: MarkHandlers
     groups: GroupHandlers
     limits: Limits
     verifier: TokenVerifier
@@ -148,7 +150,7 @@ async def _build_core(stack: AsyncExitStack, settings: HubSettings) -> Core:
     doorbell, directory = Doorbell(redis, node.id), Directory(redis, node.id)
     presence = Presence(redis, database, directory, doorbell, node.show)
     relations = Relations(database, sweep, lambda: listener.is_hearing)
-    delivery = Delivery(node, directory, doorbell, relations, presence, tasks, clock)
+    delivery = Delivery(node, directory, doorbell, relations, presence, tasks)
     registrar = Registrar(node, directory, presence, database, clock)
     rooms = Rooms(node, doorbell, listener, clock)
     mailer = RoomMailer(node.id, database, presence, directory, doorbell, unsure=node.is_unseen)
@@ -220,6 +222,7 @@ async def _build_sockets(stack: AsyncExitStack, settings: HubSettings, core: Cor
         core.relations, commits, receipts, core.delivery, clock, settings.hug_kinds, fulfil=requests.fulfil
     )
     friends = FriendHandlers(core.database, core.delivery, clock, FriendLimits() if settings.limits_on else NO_LIMITS)
+    marks = MarkHandlers(core.database, clock, settings.max_follows if settings.limits_on else 0)
     limits = Limits(core.redis, clock, is_on=settings.limits_on)
     groups = GroupHandlers(
         core.database,
@@ -236,6 +239,7 @@ async def _build_sockets(stack: AsyncExitStack, settings: HubSettings, core: Cor
         hugs,
         requests,
         friends,
+        marks,
         groups,
         receipts,
         core.rooms,
@@ -265,7 +269,9 @@ async def _build_sockets(stack: AsyncExitStack, settings: HubSettings, core: Cor
         batch_seconds=batch_seconds,
         ring_seconds=ring_seconds,
     )
-    return Sockets(admission, openings, reader, commits, hugs, requests, friends, groups, limits, verifier, sources)
+    return Sockets(
+        admission, openings, reader, commits, hugs, requests, friends, marks, groups, limits, verifier, sources
+    )
 
 
 async def _build_api(
@@ -283,6 +289,7 @@ async def _build_api(
             ),
             profiles=ProfileHandlers(core.database, core.delivery),
             friends=sockets.friends,
+            marks=sockets.marks,
             hugs=sockets.hugs,
             requests=sockets.requests,
             groups=sockets.groups,

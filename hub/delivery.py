@@ -54,7 +54,6 @@ class Delivery:
         relations: Relations,
         presence: Presence,
         tasks: Tasks,
-        clock: Callable[[], int],
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._node = node
@@ -63,7 +62,6 @@ class Delivery:
         self._relations = relations
         self._presence = presence
         self._tasks = tasks
-        self._clock = clock
         self._events: list[InboxEvent] = []
         self._tells: list[_Telling] = []
         self._forget: list[tuple[str, str]] = []
@@ -175,7 +173,7 @@ class Delivery:
                 self._doorbell.forget(node, one, other)
 
     async def _show_each_other(self, one: str, other: str, are_friends: bool) -> None:
-        await self._presence.show_pair(one, other, are_friends=are_friends, now_ms=self._clock())
+        await self._presence.show_pair(one, other, are_friends=are_friends)
 
     async def _end_elsewhere(self, ended: Ended) -> None:
         for node in (await self._directory.nodes_of([ended.user])).get(ended.user, ()):
@@ -188,7 +186,7 @@ class Delivery:
     async def _privacy_changed(self, user: str) -> None:
         for node in await self._directory.nodes():
             self._doorbell.forget(node, user, EVERYBODY)
-        await self._presence.show_anew(user, self._clock())
+        await self._presence.show_anew(user)
 
     def _start(self, work: Coroutine[object, object, None], name: str) -> None:
         async def quietly() -> None:

@@ -17,6 +17,7 @@ from domain.times import rfc3339
 from hub.handlers.friends import FriendHandlers
 from hub.handlers.groups import GroupHandlers
 from hub.handlers.hugs import HugHandlers
+from hub.handlers.marks import MarkHandlers
 from hub.handlers.ports import Actor
 from hub.handlers.requests import RequestHandlers
 from hub.opening import Openings
@@ -69,6 +70,7 @@ class Dispatch:
         hugs: HugHandlers,
         requests: RequestHandlers,
         friends: FriendHandlers,
+        marks: MarkHandlers,
         groups: GroupHandlers,
         receipts: Receipts,
         rooms: Rooms,
@@ -114,6 +116,8 @@ class Dispatch:
             commands.FriendEnd: friends.end,
             commands.UserBlock: friends.block,
             commands.UserUnblock: friends.unblock,
+            commands.UserMute: marks.mute,
+            commands.UserUnmute: marks.unmute,
         }
 
     def receive(self, session: Session, data: bytes | str) -> None:

@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from domain.hug_requests import COMMUNITY_OPEN_MAX, REQUESTS_AN_HOUR_MAX
+from domain.marks import FOLLOWS_MAX
 
 SECRET_MIN_BYTES = 32
 
@@ -26,5 +27,6 @@ class HubSettings(Struct, frozen=True, kw_only=True):
     max_connections: int = 0  # of this node; 0: as many as it may have open files
     max_connections_per_address: int = 1_000
     max_connections_per_user: int = 20
+    max_follows: int = FOLLOWS_MAX  # of one user
     database_connections: int = 10
     drain_s: float = 25.0

@@ -7,29 +7,27 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Generic, TypeVar
 
-from msgspec import UNSET, Meta, Struct, UnsetType, field
+from msgspec import Meta, Struct, field
 
-from domain.friendships import Friendship
-from domain.privacy import Audience
 from protocol.codes import ErrorCode
 from protocol.events import UserRef
 from protocol.fields import Id, Name, Time, Token
 
-_NO_NUL = r"^[^\x00]*\Z"
-Email = Annotated[str, Meta(min_length=3, max_length=320, pattern=_NO_NUL, examples=["ana@example.org"])]
+NO_NUL = r"^[^\x00]*\Z"
+Email = Annotated[str, Meta(min_length=3, max_length=320, pattern=NO_NUL, examples=["ana@example.org"])]
 Username = Annotated[
     str,
     Meta(
         min_length=1,
         max_length=256,
-        pattern=_NO_NUL,
+        pattern=NO_NUL,
         description="3 to 32 characters: a–z, 0–9, and inside also dot, hyphen, underscore; case does not matter.",
     ),
 ]
 Password = Annotated[
     str,
     Meta(
-        min_length=1, max_length=1024, pattern=_NO_NUL, description="At least 8 characters, at most 72 bytes in UTF-8."
+        min_length=1, max_length=1024, pattern=NO_NUL, description="At least 8 characters, at most 72 bytes in UTF-8."
     ),
 ]
 Cursor = Annotated[str, Meta(min_length=1, max_length=512, description="`next` of the page before; opaque.")]
@@ -75,26 +73,6 @@ class Logout(Body, frozen=True):
     all: bool = False
 
 
-class ProfilePatch(Body, frozen=True):
-    """What is to change about oneself."""
-
-    name: Name
-
-
-class PrivacyPatch(Body, frozen=True):
-    """What is to change; what is left out stays."""
-
-    who_may_hug: Audience | UnsetType = UNSET
-    who_sees_online: Audience | UnsetType = UNSET
-    who_finds: Audience | UnsetType = UNSET
-    who_befriends: Audience | UnsetType = UNSET
-    who_may_ask: Audience | UnsetType = UNSET
-    who_sees_moods: Audience | UnsetType = UNSET
-    who_sees_activity: Audience | UnsetType = UNSET
-    shares_receipts: bool | UnsetType = UNSET
-    takes_community_requests: bool | UnsetType = UNSET
-
-
 class Query(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
     """The parameters behind the `?`."""
 
@@ -103,14 +81,6 @@ class PageQuery(Query, frozen=True):
     """One page of a list."""
 
     limit: Annotated[int, Meta(ge=1, le=100)] = 50
-    cursor: Cursor | None = None
-
-
-class SearchQuery(Query, frozen=True):
-    """Whose username or name begins with these characters, whatever their case."""
-
-    search: Annotated[str, Meta(min_length=2, max_length=64, pattern=_NO_NUL)]
-    limit: Annotated[int, Meta(ge=1, le=50)] = 20
     cursor: Cursor | None = None
 
 
@@ -141,6 +111,7 @@ class Me(Struct, frozen=True):
     anonymous: bool
     roles: list[str]
     created_at: Time
+    about: str | None = None
 
 
 class LoggedIn(Struct, frozen=True):
@@ -150,45 +121,6 @@ class LoggedIn(Struct, frozen=True):
     access_token: str
     expires_in: int
     refresh_token: str
-
-
-class Person(Struct, frozen=True):
-    """Another user, and what they are to the one who asks."""
-
-    id: str
-    name: str
-    username: str | None
-    relation: Friendship
-
-
-class Friend(Struct, frozen=True):
-    """A friend; `status` is `offline` for those who do not let it be seen."""
-
-    user: UserRef
-    status: str
-    since: Time
-
-
-class RequestDirection(StrEnum):
-    """Who has asked whom."""
-
-    INCOMING = "incoming"
-    OUTGOING = "outgoing"
-
-
-class FriendRequestItem(Struct, frozen=True):
-    """A friend request that waits for an answer."""
-
-    user: UserRef
-    direction: RequestDirection
-    at: Time
-
-
-class Block(Struct, frozen=True):
-    """Somebody who is blocked."""
-
-    user: UserRef
-    at: Time
 
 
 class HugState(StrEnum):

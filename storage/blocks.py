@@ -1,4 +1,8 @@
-"""Whom somebody has blocked, and who them. What changes it is storage/pairs.py."""
+"""Who exists for whom, and whom somebody has blocked. What changes it is storage/pairs.py.
+
+Whoever has blocked the one who asks is not on their list, as if deleted: otherwise blocking somebody and looking at the
+list would tell whether they exist.
+"""
 
 from collections.abc import Sequence
 
@@ -6,6 +10,13 @@ from msgspec import Struct
 
 from domain.times import to_ms
 from storage.postgres import Database
+
+# Does user `u` exist for $1, as far as commands and lists go?
+REACHABLE = """
+u.deleted_at is null and not exists (
+    select from blocks b where (b.user_id = $1 and b.blocked_id = u.id) or (b.user_id = u.id and b.blocked_id = $1)
+)
+"""
 
 
 class Block(Struct, frozen=True):
@@ -25,6 +36,7 @@ async def load_blocks(database: Database, user: str, after: str | None, limit: i
         join users u on u.id = b.blocked_id and u.deleted_at is null
         join profiles p on p.user_id = b.blocked_id
         where b.user_id = $1 and ($2::uuid is null or b.blocked_id > $2)
+          and not exists (select from blocks back where back.user_id = b.blocked_id and back.blocked_id = $1)
         order by b.blocked_id limit $3
         """,
         user,

@@ -27,6 +27,12 @@ delete from token_families where id in (
 )
 """
 
+_MUTES = """
+delete from mutes where (user_id, muted_id) in (
+    select user_id, muted_id from mutes where until <= $1 order by until limit $2 for update skip locked
+)
+"""
+
 _DEAD_JOBS = """
 delete from dead_jobs where id in (
     select id from dead_jobs where failed_at < $1 order by failed_at limit $2 for update skip locked
@@ -43,6 +49,11 @@ async def delete_expired_tokens(database: Database, now: datetime) -> tuple[int,
 async def delete_old_dead_jobs(database: Database, now: datetime) -> int:
     """How many dead jobs nobody wanted for `DEAD_JOBS_KEPT_FOR` were deleted. Raises: Unavailable."""
     return await _delete(database, _DEAD_JOBS, now - DEAD_JOBS_KEPT_FOR)
+
+
+async def delete_ended_mutes(database: Database, now: datetime) -> int:
+    """How many mutes that have ended were deleted. Raises: Unavailable."""
+    return await _delete(database, _MUTES, now)
 
 
 async def _delete(database: Database, sql: str, limit: datetime) -> int:

@@ -9,16 +9,21 @@ from storage.postgres import Database
 
 
 class Friend(Struct, frozen=True):
-    """One line of somebody's friends. *shows_online*: their presence may be seen."""
+    """One line of somebody's friends. *shows_online*: their presence may be seen.
+
+    *last_seen_ms*: when they last went offline, if that may be seen too.
+    """
 
     user: str
     name: str
     since_ms: int
     shows_online: bool
+    last_seen_ms: int | None
 
 
 _FRIENDS = """
-select f.friend_id, f.changed_at, p.display_name, coalesce(v.who_sees_online, 'friends') <> 'nobody' as shows_online
+select f.friend_id, f.changed_at, p.display_name, coalesce(v.who_sees_online, 'friends') <> 'nobody' as shows_online,
+       case when coalesce(v.who_sees_activity, 'friends') <> 'nobody' then s.at end as last_seen
 from (
     select high_id as friend_id, changed_at from friendships where low_id = $1 and state = 'accepted'
     union all
@@ -27,6 +32,7 @@ from (
 join users u on u.id = f.friend_id and u.deleted_at is null
 join profiles p on p.user_id = f.friend_id
 left join privacy v on v.user_id = f.friend_id
+left join last_seen s on s.user_id = f.friend_id
 where $2::uuid is null or f.friend_id > $2
 order by f.friend_id limit $3
 """
@@ -36,7 +42,13 @@ async def load_friends(database: Database, user: str, after: str | None, limit: 
     """Friends of *user* in the order of their ids, those after *after*. Raises: Unavailable."""
     rows = await database.fetch(_FRIENDS, user, after, limit)
     return [
-        Friend(str(row["friend_id"]), row["display_name"], to_ms(row["changed_at"]), row["shows_online"])
+        Friend(
+            user=str(row["friend_id"]),
+            name=row["display_name"],
+            since_ms=to_ms(row["changed_at"]),
+            shows_online=row["shows_online"],
+            last_seen_ms=to_ms(row["last_seen"]) if row["shows_online"] and row["last_seen"] is not None else None,
+        )
         for row in rows
     ]
 

@@ -1,8 +1,11 @@
 """Two people under one lock: the only way in which friendships and blocks are changed.
 
 Invariant: two transactions that concern the same person never interleave, because each begins by locking
-both users' rows in the order of their ids. So crossing requests meet, the number of friends cannot pass
-its limit, and there is never a block in both directions.
+both users' rows in the order of their ids. So crossing requests meet, the numbers of friends and follows cannot
+pass their limits, and where there is a block, in either direction, there is neither friendship nor follow.
+
+Whether the other exists, exists no more or is blocked, the same statements run: how long an answer takes does
+not tell them apart.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -31,7 +34,7 @@ select mine.display_name as own_name, theirs.display_name as other_name,
        exists (select from blocks where user_id = $1 and blocked_id = $2) as has_blocked,
        exists (select from blocks where user_id = $2 and blocked_id = $1) as is_blocked_by
 from profiles mine
-join profiles theirs on theirs.user_id = $2
+left join profiles theirs on theirs.user_id = $2
 left join privacy v on v.user_id = $2
 left join friendships f on f.low_id = least($1::uuid, $2::uuid) and f.high_id = greatest($1::uuid, $2::uuid)
 where mine.user_id = $1
@@ -45,6 +48,25 @@ on conflict (low_id, high_id) do update set state = excluded.state, changed_at =
 
 _DELETE_FRIENDSHIP = """
 delete from friendships where low_id = least($1::uuid, $2::uuid) and high_id = greatest($1::uuid, $2::uuid)
+"""
+
+# Without a row in users, of whom does not exist, there is nothing to store.
+_BLOCK = """
+with ended as (
+    delete from friendships where low_id = least($1::uuid, $2::uuid) and high_id = greatest($1::uuid, $2::uuid)
+), unfollowed as (
+    delete from follows where (user_id = $1 and followed_id = $2) or (user_id = $2 and followed_id = $1)
+)
+insert into blocks (user_id, blocked_id, created_at)
+select $1, id, $3 from users where id = $2 and deleted_at is null
+on conflict do nothing
+"""
+
+_FOLLOW = """
+with made as (
+    insert into follows (user_id, followed_id, created_at) values ($1, $2, $3) on conflict do nothing returning created_at
+)
+select created_at from made union all select created_at from follows where user_id = $1 and followed_id = $2 limit 1
 """
 
 _COUNT_FRIENDS = """
@@ -62,9 +84,14 @@ returning made, since
 
 
 class LockedPair:
-    """*user*, who acts, and *other*; *relation* is what the other is to the user. Lives as long as its transaction."""
+    """*user*, who acts, and *other*, who may not exist: *relation* is what the other is to the user.
 
-    def __init__(self, connection: PoolConnectionProxy, user: str, other: str, row: asyncpg.Record) -> None:
+    Lives as long as its transaction. Only `save_block` and `delete_block` may be called for whoever does not exist.
+    """
+
+    def __init__(
+        self, connection: PoolConnectionProxy, user: str, other: str, row: asyncpg.Record, *, exists: bool
+    ) -> None:
         self._connection = connection
         self.user = user
         self.other = other
@@ -73,11 +100,11 @@ class LockedPair:
         self.changed_ms = to_ms(row["changed_at"]) if row["changed_at"] else None  # of the friendship
         self.has_blocked: bool = row["has_blocked"]  # the user, the other
         self.relation = Relation(
-            exists=True,
+            exists=exists,
             is_friend=self.friendship is Friendship.FRIENDS,
             is_blocked=row["has_blocked"] or row["is_blocked_by"],
             privacy=privacy_of(row),
-            name=row["other_name"],
+            name=row["other_name"] or "",
         )
 
     async def save_friendship(self, friendship: Friendship, at: datetime) -> None:
@@ -90,13 +117,8 @@ class LockedPair:
         await self._connection.execute(_SAVE_FRIENDSHIP, self.user, self.other, state, asker, at)
 
     async def save_block(self, at: datetime) -> None:
-        """The user blocks the other."""
-        await self._connection.execute(
-            "insert into blocks (user_id, blocked_id, created_at) values ($1, $2, $3) on conflict do nothing",
-            self.user,
-            self.other,
-            at,
-        )
+        """The user blocks the other: friendship, requests and follows between the two end. Nothing for nobody."""
+        await self._connection.execute(_BLOCK, self.user, self.other, at)
         await cancel_between_within(self._connection, self.user, self.other, at)
 
     async def delete_block(self) -> None:
@@ -104,6 +126,18 @@ class LockedPair:
         await self._connection.execute(
             "delete from blocks where user_id = $1 and blocked_id = $2", self.user, self.other
         )
+
+    async def save_follow(self, at: datetime) -> datetime:
+        """The user follows the other; since when, if they did already."""
+        since: datetime = await self._connection.fetchval(_FOLLOW, self.user, self.other, at)
+        return since
+
+    async def count_follows(self) -> int:
+        """How many the user follows, but for the other; true until the end of the transaction."""
+        made: int = await self._connection.fetchval(
+            "select count(*) from follows where user_id = $1 and followed_id <> $2", self.user, self.other
+        )
+        return made
 
     async def count_friends(self) -> tuple[int, int]:
         """How many friends the user has, and the other; both stay true until the end of the transaction."""
@@ -131,14 +165,14 @@ class LockedPair:
 async def locked_pair(database: Database, user: str, other: str) -> AsyncIterator[LockedPair]:
     """Both under lock, in a transaction that commits at the end of the block and rolls back on any exception.
 
-    Raises: NotFound if one of them does not exist; Unavailable, also from the end of the block.
+    Raises: NotFound if *user* does not exist (any more); Unavailable, also from the end of the block.
     """
     async with database.transaction() as connection:
-        locked = await connection.fetch(_LOCK, user, other)
-        row = await connection.fetchrow(_LOAD, user, other) if len(locked) == 2 else None
-        if row is None:
+        locked = {str(row["id"]) for row in await connection.fetch(_LOCK, user, other)}
+        row = await connection.fetchrow(_LOAD, user, other)
+        if row is None or user not in locked:
             raise no_such_user()
-        yield LockedPair(connection, user, other, row)
+        yield LockedPair(connection, user, other, row, exists=other in locked)
 
 
 def _seen(state: str | None, *, is_mine: bool) -> Friendship:

@@ -7,15 +7,21 @@ a snapshot and the changes after it are therefore one consistent story.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
+from msgspec import Struct
+
+from domain.errors import Unavailable
 from domain.presence import CHANGE_GAP_MS, Rank, shown
-from domain.times import rfc3339
+from domain.times import from_ms, rfc3339, to_ms
 from protocol.nodes import Sight
 from storage import keys
 from storage.directory import Directory
 from storage.doorbell import Doorbell
 from storage.postgres import Database
 from storage.redis import Argument, RedisLink
+
+OFFLINE = shown(Rank.OFFLINE)
 
 # Returns {verdict, rank}: 0 nothing new, -1 changed and now told, else the ms to wait for the next look.
 _TELL = """
@@ -43,7 +49,8 @@ return {-1, rank}
 """
 
 _AUDIENCE = """
-select f.user_id, array_agg(f.friend_id) as friends
+select f.user_id, array_agg(f.friend_id) as friends,
+       coalesce(min(p.who_sees_activity), 'friends') <> 'nobody' as shows_activity
 from (
     select low_id as user_id, high_id as friend_id from friendships where low_id = any($1::uuid[]) and state = 'accepted'
     union all
@@ -54,7 +61,21 @@ where coalesce(p.who_sees_online, 'friends') <> 'nobody'
 group by f.user_id
 """
 
+_SAVE_LAST_SEEN = """
+insert into last_seen as s (user_id, at) select u.id, $2 from users u where u.id = any($1::uuid[]) order by u.id
+on conflict (user_id) do update set at = greatest(s.at, excluded.at)
+"""
+
+_LAST_SEEN = "select user_id, at from last_seen where user_id = any($1::uuid[])"
+
 _HIDDEN = "select user_id from privacy where user_id = any($1::uuid[]) and who_sees_online = 'nobody'"
+
+
+class Audience(Struct, frozen=True, gc=False):
+    """The friends who may see somebody. *shows_activity*: also when that person was last seen."""
+
+    friends: list[str]
+    shows_activity: bool
 
 
 class Presence:
@@ -106,9 +127,10 @@ class Presence:
         Raises: Unavailable, with nothing told. The friends are looked up first: once a change is on record as
         told, nothing that can fail may stand between it and the friends but the doorbell.
         """
-        friends = await self._load_friends(_AUDIENCE, users)
+        audiences = await self._load_audiences(_AUDIENCE, users)
         replies = await self._redis.pipeline([_tell_command(user, now_ms) for user in users])
         sights: list[Sight] = []
+        gone: list[str] = []
         again: dict[str, int] = {}
         for user, reply in zip(users, replies, strict=True):
             if isinstance(reply, Exception):
@@ -116,15 +138,28 @@ class Presence:
             verdict, rank = reply
             if verdict > 0:
                 again[user] = verdict
-            elif verdict < 0 and user in friends:
-                sights.append(_sight(user, shown(rank), friends[user], now_ms))
+            elif verdict < 0:
+                if rank == Rank.OFFLINE:
+                    gone.append(user)
+                if user in audiences:
+                    sights.append(_sight(user, shown(rank), audiences[user], now_ms))
         if sights:
             await self.show(sights)
+        if gone:
+            with suppress(Unavailable):  # friends know already; only who asks later sees an older time
+                await self._database.execute(_SAVE_LAST_SEEN, sorted(gone), from_ms(now_ms))
         return again
 
-    async def _load_friends(self, sql: str, users: Sequence[str]) -> dict[str, list[str]]:
+    async def _load_audiences(self, sql: str, users: Sequence[str]) -> dict[str, Audience]:
         rows = await self._database.fetch(sql, users)
-        return {str(row["user_id"]): [str(friend) for friend in row["friends"]] for row in rows}
+        return {
+            str(row["user_id"]): Audience([str(friend) for friend in row["friends"]], row["shows_activity"])
+            for row in rows
+        }
+
+    async def _load_last_seen(self, users: Sequence[str]) -> dict[str, int]:
+        rows = await self._database.fetch(_LAST_SEEN, users)
+        return {str(row["user_id"]): to_ms(row["at"]) for row in rows}
 
     async def show(self, sights: Sequence[Sight]) -> None:
         """Bring *sights* to the friends they name, wherever those are connected. Raises: Unavailable."""
@@ -139,33 +174,50 @@ class Presence:
             for node, some in by_node.items():
                 self._doorbell.show(node, Sight(sight.user, sight.status, sight.last_seen, some))
 
-    async def show_anew(self, user: str, now_ms: int) -> None:
+    async def show_anew(self, user: str) -> None:
         """The privacy of *user* has changed: friends who may see the status get it, the others see them go offline.
 
         Raises: Unavailable.
         """
-        status = (await self.shown([user])).get(user, "offline")
-        friends = await self._load_friends(_AUDIENCE, [user])
-        if not friends:
-            status = "offline"
-            friends = await self._load_friends(_FRIENDS, [user])
-        await self.show([_sight(user, status, some, now_ms) for some in friends.values()])
+        audiences = await self._load_audiences(_AUDIENCE, [user])
+        if audiences:
+            await self.show(await self._present(audiences))
+            return
+        hidden_from = await self._load_audiences(_FRIENDS, [user])
+        await self.show([_unseen(user, audience.friends) for audience in hidden_from.values()])
 
-    async def show_pair(self, one: str, other: str, *, are_friends: bool, now_ms: int) -> None:
+    async def show_pair(self, one: str, other: str, *, are_friends: bool) -> None:
         """Two people have become friends, or are friends no more: each sees the other come or go. Raises: Unavailable."""
-        shown_now: dict[str, str] = {}
-        if are_friends:
-            visible = await self._load_friends(_AUDIENCE, [one, other])
-            shown_now = {user: status for user, status in (await self.shown([one, other])).items() if user in visible}
-        pairs = ((one, other), (other, one))
-        await self.show([_sight(user, shown_now.get(user, "offline"), [friend], now_ms) for user, friend in pairs])
+        pairs = {one: other, other: one}
+        visible = await self._load_audiences(_AUDIENCE, list(pairs)) if are_friends else {}
+        sights = await self._present(
+            {user: Audience([pairs[user]], audience.shows_activity) for user, audience in visible.items()}
+        )
+        hidden = [_unseen(user, [friend]) for user, friend in pairs.items() if user not in visible]
+        await self.show([*sights, *hidden])
+
+    async def _present(self, audiences: dict[str, Audience]) -> list[Sight]:
+        """How the users of *audiences* are now; offline since when, where that is known and may be seen."""
+        statuses = await self.shown(list(audiences))
+        last_seen = await self._load_last_seen([user for user in audiences if user not in statuses])
+        return [
+            _sight(user, statuses.get(user, OFFLINE), audience, last_seen.get(user))
+            for user, audience in audiences.items()
+        ]
 
 
 _FRIENDS = _AUDIENCE.replace("where coalesce(p.who_sees_online, 'friends') <> 'nobody'", "")
 
 
-def _sight(user: str, status: str, friends: list[str], now_ms: int) -> Sight:
-    return Sight(user, status, rfc3339(now_ms) if status == "offline" else None, friends)
+def _sight(user: str, status: str, audience: Audience, last_seen_ms: int | None) -> Sight:
+    is_told = status == OFFLINE and audience.shows_activity
+    last_seen = rfc3339(last_seen_ms) if is_told and last_seen_ms is not None else None
+    return Sight(user, status, last_seen, audience.friends)
+
+
+def _unseen(user: str, friends: list[str]) -> Sight:
+    """Somebody whom *friends* may not see, or see no more."""
+    return Sight(user, OFFLINE, None, friends)
 
 
 def _tell_command(user: str, now_ms: int) -> tuple[Argument, ...]:

@@ -36,6 +36,7 @@ class Account(Struct, frozen=True):
     is_anonymous: bool
     roles: list[str]
     created_ms: int
+    about: str | None = None
 
 
 class Credential(Struct, frozen=True):
@@ -95,7 +96,7 @@ async def load_account(database: Database, user: str) -> Account | None:
     """The account of *user*; None if there is none, or no more. Raises: Unavailable."""
     row = await database.fetchrow(
         """
-        select u.id, p.display_name, u.username, c.email, u.is_anonymous, u.roles, u.created_at
+        select u.id, p.display_name, u.username, c.email, u.is_anonymous, u.roles, u.created_at, p.about
         from users u
         join profiles p on p.user_id = u.id
         left join credentials c on c.user_id = u.id
@@ -113,6 +114,7 @@ async def load_account(database: Database, user: str) -> Account | None:
         is_anonymous=row["is_anonymous"],
         roles=row["roles"],
         created_ms=to_ms(row["created_at"]),
+        about=row["about"],
     )
 
 
@@ -142,8 +144,3 @@ async def load_caller(database: Database, user: str, sid: str) -> Caller | None:
         sid,
     )
     return Caller(row["display_name"], row["is_revoked"]) if row is not None else None
-
-
-async def save_name(database: Database, user: str, name: str) -> None:
-    """From now on others see *user* as *name*. Raises: Unavailable."""
-    await database.execute("update profiles set display_name = $2 where user_id = $1", user, name)

@@ -62,12 +62,14 @@ class Care:
             await asyncio.sleep(max(waits.values()) / 1000)
 
     async def delete_expired(self) -> None:
-        """Delete refresh tokens and families, and dead jobs, that nobody needs any more. Raises: Unavailable."""
+        """Delete refresh tokens and families, dead jobs and mutes that are over. Raises: Unavailable."""
         now = datetime.now(UTC)
         tokens, families = await cleanup.delete_expired_tokens(self._database, now)
         jobs = await cleanup.delete_old_dead_jobs(self._database, now)
-        if tokens or families or jobs:
-            log.info("expired rows deleted", extra={"tokens": tokens, "families": families, "dead_jobs": jobs})
+        mutes = await cleanup.delete_ended_mutes(self._database, now)
+        if tokens or families or jobs or mutes:
+            deleted = {"tokens": tokens, "families": families, "dead_jobs": jobs, "mutes": mutes}
+            log.info("expired rows deleted", extra=deleted)
 
     async def tend_inbox(self) -> None:
         """Make the inbox's weeks ahead and drop those out of retention. Raises: Unavailable."""

@@ -8,7 +8,8 @@ from hub.handlers.accounts import AccountHandlers
 from hub.handlers.profiles import ProfileHandlers
 from protocol.codes import ErrorCode
 from protocol.events import Ok
-from protocol.rest import Anonymous, LoggedIn, Login, Logout, Me, PrivacyPatch, ProfilePatch, Refresh, Register
+from protocol.rest import Anonymous, LoggedIn, Login, Logout, Me, Refresh, Register
+from protocol.rest_people import PrivacyPatch, ProfilePatch
 
 _CREDENTIAL_ERRORS = (ErrorCode.RATE_LIMITED,)
 
@@ -45,8 +46,8 @@ class _Oneself:
     async def me(self, call: Call) -> Me:
         return await self._profiles.me(call.actor)
 
-    async def rename(self, call: Call) -> Me:
-        return await self._profiles.rename(call.actor, call.body)
+    async def change_profile(self, call: Call) -> Me:
+        return await self._profiles.change_profile(call.actor, call.body)
 
     async def privacy(self, call: Call) -> Privacy:
         return await self._profiles.privacy(call.actor)
@@ -132,9 +133,9 @@ def account_endpoints(accounts: AccountHandlers, profiles: ProfileHandlers) -> S
         Endpoint(
             method="PATCH",
             path="/v1/me",
-            summary="Change the own name.",
+            summary="Change the own name, or what one says about oneself.",
             group="Oneself",
-            handle=oneself.rename,
+            handle=oneself.change_profile,
             body=ProfilePatch,
             reply=Me,
         ),

@@ -16,6 +16,7 @@ from hub.api.accounts import account_endpoints
 from hub.api.endpoints import Endpoint, Gate, Responder
 from hub.api.groups import group_endpoints
 from hub.api.hugs import hug_endpoints
+from hub.api.marks import mark_endpoints
 from hub.api.openapi import describe
 from hub.api.page import render
 from hub.api.people import Statuses, people_endpoints
@@ -25,6 +26,7 @@ from hub.handlers.accounts import AccountHandlers
 from hub.handlers.friends import FriendHandlers
 from hub.handlers.groups import GroupHandlers
 from hub.handlers.hugs import HugHandlers
+from hub.handlers.marks import MarkHandlers
 from hub.handlers.profiles import ProfileHandlers
 from hub.handlers.requests import RequestHandlers
 from hub.tokens import TokenVerifier
@@ -53,6 +55,7 @@ class ApiServices(Struct, frozen=True, kw_only=True):
     accounts: AccountHandlers
     profiles: ProfileHandlers
     friends: FriendHandlers
+    marks: MarkHandlers
     hugs: HugHandlers
     requests: RequestHandlers
     groups: GroupHandlers
@@ -66,6 +69,7 @@ def declare(services: ApiServices) -> list[Endpoint]:
     return [
         *account_endpoints(services.accounts, services.profiles),
         *people_endpoints(services.database, services.profiles, services.friends, services.statuses, services.limits),
+        *mark_endpoints(services.database, services.friends, services.marks),
         *hug_endpoints(services.database, services.hugs),
         *request_endpoints(services.database, services.requests, services.clock),
         *group_endpoints(services.database, services.groups),

@@ -1,29 +1,20 @@
-"""Endpoints of other people: looking up, friends, requests, blocks."""
+"""Endpoints of other people: looking up, friends, requests."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
-from typing import Protocol, TypeVar, cast
+from typing import cast
 
 from domain.errors import Unavailable
 from domain.times import rfc3339
-from hub.api.cursors import UserPosition, decode_cursor, encode_cursor
+from hub.api.cursors import after_user, decode_cursor, encode_cursor, page_of_users
 from hub.api.endpoints import Call, Endpoint
 from hub.handlers.friends import FriendHandlers
 from hub.handlers.profiles import ProfileHandlers, person_of
 from protocol.codes import ErrorCode
-from protocol.commands import FriendAnswer, FriendEnd, FriendRequest, UserBlock, UserUnblock
+from protocol.commands import FriendAnswer, FriendEnd, FriendRequest
 from protocol.events import Ok, UserRef
-from protocol.rest import (
-    Block,
-    Friend,
-    FriendRequestItem,
-    Page,
-    PageQuery,
-    Person,
-    RequestDirection,
-    SearchQuery,
-)
-from storage.blocks import load_blocks
+from protocol.rest import Page, PageQuery
+from protocol.rest_people import Friend, FriendRequestItem, Person, RequestDirection, SearchQuery
+from storage.friendships import Friend as FriendRow
 from storage.friendships import load_friends, load_requests
 from storage.limits import Limit, Limits
 from storage.postgres import Database
@@ -32,8 +23,6 @@ from storage.profiles import SearchPosition, search_profiles
 SEARCH_BY_USER = Limit("search", 120, 60_000)
 OFFLINE = "offline"
 
-R = TypeVar("R", bound="_HasUser")
-S = TypeVar("S")
 Statuses = Callable[[str, Sequence[str]], Awaitable[dict[str, str]]]
 
 
@@ -69,37 +58,24 @@ class _People:
         return Page([person_of(profile) for profile in shown], following)
 
     async def list_friends(self, call: Call) -> Page[Friend]:
-        found = await load_friends(self._database, call.actor.user, *_after(call))
+        found = await load_friends(self._database, call.actor.user, *after_user(call))
         visible = [friend.user for friend in found if friend.shows_online]
-        statuses: dict[str, str] = {}
-        with suppress(Unavailable):  # without Redis nobody knows; the list is useful all the same
+        statuses: dict[str, str] | None = {}
+        try:
             statuses = await self._statuses(call.actor.user, visible) if visible else {}
-        return _page(
-            call,
-            found,
-            lambda friend: Friend(
-                user=UserRef(friend.user, friend.name),
-                status=statuses.get(friend.user, OFFLINE) if friend.shows_online else OFFLINE,
-                since=rfc3339(friend.since_ms),
-            ),
-        )
+        except Unavailable:  # without Redis nobody knows; the list is useful all the same
+            statuses = None
+        return page_of_users(call, found, lambda friend: _friend_of(friend, statuses))
 
     async def list_requests(self, call: Call) -> Page[FriendRequestItem]:
-        return _page(
+        return page_of_users(
             call,
-            await load_requests(self._database, call.actor.user, *_after(call)),
+            await load_requests(self._database, call.actor.user, *after_user(call)),
             lambda request: FriendRequestItem(
                 user=UserRef(request.user, request.name),
                 direction=RequestDirection.INCOMING if request.is_incoming else RequestDirection.OUTGOING,
                 at=rfc3339(request.at_ms),
             ),
-        )
-
-    async def list_blocks(self, call: Call) -> Page[Block]:
-        return _page(
-            call,
-            await load_blocks(self._database, call.actor.user, *_after(call)),
-            lambda block: Block(user=UserRef(block.user, block.name), at=rfc3339(block.at_ms)),
         )
 
     async def request(self, call: Call) -> Ok:
@@ -111,30 +87,17 @@ class _People:
     async def end(self, call: Call) -> Ok:
         return await self._friends.end(call.actor, FriendEnd(user=call.id))
 
-    async def block(self, call: Call) -> Ok:
-        return await self._friends.block(call.actor, call.body)
 
-    async def unblock(self, call: Call) -> Ok:
-        return await self._friends.unblock(call.actor, UserUnblock(user=call.id))
-
-
-class _HasUser(Protocol):
-    @property
-    def user(self) -> str: ...
-
-
-def _after(call: Call) -> tuple[str | None, int]:
-    """Where a page of a list in the order of user ids begins, and how much to read: one more than is shown."""
-    query = cast("PageQuery", call.query)
-    position = decode_cursor(query.cursor, UserPosition)
-    return position.user.lower() if position is not None else None, query.limit + 1
-
-
-def _page(call: Call, found: Sequence[R], show: Callable[[R], S]) -> Page[S]:
-    """What was *found* from `_after` on, as a page."""
-    shown = found[: cast("PageQuery", call.query).limit]
-    following = encode_cursor(UserPosition(shown[-1].user)) if len(found) > len(shown) else None
-    return Page([show(row) for row in shown], following)
+def _friend_of(friend: FriendRow, statuses: dict[str, str] | None) -> Friend:
+    """*statuses* None: unknown, so that nobody can be said to be offline since then either."""
+    status = statuses.get(friend.user, OFFLINE) if statuses is not None and friend.shows_online else OFFLINE
+    is_told = statuses is not None and status == OFFLINE
+    return Friend(
+        user=UserRef(friend.user, friend.name),
+        status=status,
+        since=rfc3339(friend.since_ms),
+        last_seen=rfc3339(friend.last_seen_ms) if is_told and friend.last_seen_ms is not None else None,
+    )
 
 
 def people_endpoints(
@@ -144,7 +107,7 @@ def people_endpoints(
     statuses: Statuses,
     limits: Limits,
 ) -> Sequence[Endpoint]:
-    """`/v1/users*`, `/v1/friends*` and `/v1/blocks*`. *statuses*(asker, users): the presence that may be told."""
+    """`/v1/users*` and `/v1/friends*`. *statuses*(asker, users): the presence that may be told."""
     people = _People(database, profiles, friends, statuses, limits)
     return (
         Endpoint(
@@ -212,33 +175,5 @@ def people_endpoints(
             body=FriendAnswer,
             reply=Ok,
             errors=(ErrorCode.NOT_FOUND, ErrorCode.FORBIDDEN, ErrorCode.CONFLICT),
-        ),
-        Endpoint(
-            method="GET",
-            path="/v1/blocks",
-            summary="Who is blocked.",
-            group="Blocks",
-            handle=people.list_blocks,
-            query=PageQuery,
-            reply=Page[Block],
-        ),
-        Endpoint(
-            method="POST",
-            path="/v1/blocks",
-            summary="Block somebody (user.block). They are told nothing.",
-            group="Blocks",
-            handle=people.block,
-            body=UserBlock,
-            reply=Ok,
-            errors=(ErrorCode.NOT_FOUND,),
-        ),
-        Endpoint(
-            method="DELETE",
-            path="/v1/blocks/{id}",
-            summary="Lift a block (user.unblock). Restores nothing.",
-            group="Blocks",
-            handle=people.unblock,
-            reply=Ok,
-            errors=(ErrorCode.NOT_FOUND,),
         ),
     )

@@ -193,6 +193,7 @@ def me_of(account: Account) -> Me:
         anonymous=account.is_anonymous,
         roles=account.roles,
         created_at=rfc3339(account.created_ms),
+        about=account.about,
     )
 
 

@@ -16,7 +16,7 @@ from domain.friendships import (
     check_requests,
     check_room,
 )
-from domain.privacy import check_may_befriend, check_reachable, no_such_user
+from domain.privacy import check_may_befriend, check_reachable
 from domain.times import from_ms, rfc3339
 from hub.handlers.ports import Actor, Delivery
 from protocol.codec import encode_body
@@ -40,7 +40,7 @@ class FriendHandlers:
 
     async def request(self, actor: Actor, command: FriendRequest) -> Ok:
         """Ask; or make friends, if the other has asked already. The answer's `state` is `requested` or `accepted`."""
-        other, now_ms = _target(actor, command.to), self._clock()
+        other, now_ms = target(actor, command.to), self._clock()
         async with locked_pair(self._database, actor.user, other) as pair:
             check_reachable(pair.relation)
             before, after = pair.friendship, after_request(pair.friendship)
@@ -62,7 +62,7 @@ class FriendHandlers:
 
     async def answer(self, actor: Actor, command: FriendAnswer) -> Ok:
         """Accept, or decline without a word to the other. `state` is `accepted` or `declined`."""
-        other, now_ms = _target(actor, command.from_), self._clock()
+        other, now_ms = target(actor, command.from_), self._clock()
         async with locked_pair(self._database, actor.user, other) as pair:
             check_reachable(pair.relation)
             before, after = pair.friendship, after_answer(pair.friendship, accept=command.accept)
@@ -79,7 +79,7 @@ class FriendHandlers:
 
     async def end(self, actor: Actor, command: FriendEnd) -> Ok:
         """End a friendship, which the other hears of, or withdraw the own request, which they do not."""
-        other, now_ms = _target(actor, command.user), self._clock()
+        other, now_ms = target(actor, command.user), self._clock()
         async with locked_pair(self._database, actor.user, other) as pair:
             check_reachable(pair.relation)
             before, after = pair.friendship, after_end(pair.friendship)
@@ -94,26 +94,23 @@ class FriendHandlers:
         return Ok(state="ended", at=rfc3339(now_ms))
 
     async def block(self, actor: Actor, command: UserBlock) -> Ok:
-        """End whatever there is between the two, for good. The other hears nothing."""
-        other, now_ms = _target(actor, command.user), self._clock()
+        """End whatever there is between the two, for good. The other hears nothing.
+
+        Always answered alike, also for whoever has blocked the actor or does not exist: see docs/adr/0009.
+        """
+        other, now_ms = target(actor, command.user), self._clock()
         async with locked_pair(self._database, actor.user, other) as pair:
-            if not pair.has_blocked:
-                check_reachable(pair.relation)
-                await pair.save_friendship(Friendship.NONE, from_ms(now_ms))
-                await pair.save_block(from_ms(now_ms))
+            await pair.save_block(from_ms(now_ms))
         if not pair.has_blocked:
             # Strangers see nothing of each other, so nothing may show that one is now blocked.
             self._delivery.relation_changed(actor.user, other, are_friends=False if pair.relation.is_friend else None)
         return Ok(state="blocked", at=rfc3339(now_ms))
 
     async def unblock(self, actor: Actor, command: UserUnblock) -> Ok:
-        """Lift a block. Restores nothing."""
-        other, now_ms = _target(actor, command.user), self._clock()
+        """Lift a block, if there is one. Restores nothing."""
+        other, now_ms = target(actor, command.user), self._clock()
         async with locked_pair(self._database, actor.user, other) as pair:
-            if pair.has_blocked:
-                await pair.delete_block()
-            elif pair.relation.is_blocked:
-                raise no_such_user()
+            await pair.delete_block()
         if pair.has_blocked:
             self._delivery.relation_changed(actor.user, other, are_friends=None)
         return Ok(state="unblocked", at=rfc3339(now_ms))
@@ -132,8 +129,8 @@ class FriendHandlers:
         )
 
 
-def _target(actor: Actor, user: str) -> str:
-    """Raises: Invalid."""
+def target(actor: Actor, user: str) -> str:
+    """The id of whom a command is about. Raises: Invalid if that is the actor."""
     other = user.lower()
     if other == actor.user:
         raise Invalid("This command is about somebody else, not about yourself.")

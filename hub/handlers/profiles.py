@@ -2,16 +2,18 @@
 
 from msgspec import UNSET
 
-from domain.accounts import check_name
+from domain.accounts import check_about, check_name
 from domain.errors import Unauthenticated
 from domain.privacy import Privacy, no_such_user
+from domain.times import rfc3339
 from hub.handlers.accounts import me_of
 from hub.handlers.ports import Actor, Delivery
-from protocol.rest import Me, Person, PrivacyPatch, ProfilePatch
+from protocol.rest import Me
+from protocol.rest_people import Person, PrivacyPatch, ProfilePatch
 from storage.postgres import Database
 from storage.privacy import load_privacy, save_privacy
-from storage.profiles import Profile, load_profile
-from storage.users import load_account, save_name
+from storage.profiles import Profile, load_profile, save_profile
+from storage.users import load_account
 
 
 class ProfileHandlers:
@@ -28,11 +30,14 @@ class ProfileHandlers:
             raise Unauthenticated("This account does not exist any more.")
         return me_of(account)
 
-    async def rename(self, actor: Actor, patch: ProfilePatch) -> Me:
-        """Change the own name, in running sessions too. Events that were stored before keep the old one."""
-        name = check_name(patch.name)
-        await save_name(self._database, actor.user, name)
-        self._delivery.renamed(actor.user, name)
+    async def change_profile(self, actor: Actor, patch: ProfilePatch) -> Me:
+        """Change the own name, in running sessions too, or what is said about oneself. Events that were stored before keep the old name."""
+        name = check_name(patch.name) if patch.name is not UNSET else None
+        about = check_about(patch.about) if isinstance(patch.about, str) else None
+        if name is not None or patch.about is not UNSET:
+            await save_profile(self._database, actor.user, name, about, keep_about=patch.about is UNSET)
+        if name is not None:
+            self._delivery.renamed(actor.user, name)
         return await self.me(actor)
 
     async def privacy(self, actor: Actor) -> Privacy:
@@ -58,4 +63,14 @@ class ProfileHandlers:
 
 def person_of(profile: Profile) -> Person:
     """A profile as it is told."""
-    return Person(profile.user, profile.name, profile.username, profile.friendship)
+    return Person(
+        id=profile.user,
+        name=profile.name,
+        username=profile.username,
+        relation=profile.friendship,
+        about=profile.about,
+        last_seen=rfc3339(profile.last_seen_ms) if profile.last_seen_ms is not None else None,
+        following=profile.is_following,
+        muted=profile.is_muted,
+        blocked=profile.is_blocked,
+    )

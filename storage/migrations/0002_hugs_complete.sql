@@ -114,6 +114,13 @@ create table follows (  -- one-sided, for public moods and the feed
 );
 create index follows_followed on follows (followed_id);
 
+create index mutes_until on mutes (until) where until is not null;
+
+create table last_seen (  -- when somebody last went offline, as their friends were told
+    user_id uuid primary key references users on delete cascade,
+    at      timestamptz not null
+) with (fillfactor = 70);  -- updated in place
+
 alter table profiles add column about text check (length(about) <= 1120);
 create index profiles_similar on profiles using gin (lower(display_name) gin_trgm_ops);
 create index users_similar on users using gin (username gin_trgm_ops);

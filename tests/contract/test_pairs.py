@@ -11,6 +11,7 @@ from domain.errors import Conflict, Forbidden, NotFound, Refusal
 from domain.friendships import NO_LIMITS, FriendLimits, Friendship
 from domain.times import from_ms
 from hub.handlers.friends import FriendHandlers
+from hub.handlers.marks import MarkHandlers
 from hub.handlers.ports import Actor
 from protocol.commands import FriendAnswer, FriendEnd, FriendRequest, UserBlock, UserUnblock
 from protocol.events import Ok
@@ -76,12 +77,30 @@ async def test_an_exception_undoes_everything(database: Database) -> None:
     assert await kinds(database, ben) == []
 
 
-async def test_nobody_is_half_a_pair(database: Database) -> None:
-    ana, ben = await make_users(database, 2)
-    await database.execute("update users set deleted_at = now() where id = $1", ben)
-    for user, other in [(ana, ben), (ben, ana), (ana, "01981f6e-7d3a-7c21-9a44-2f0d6f1c2b11")]:
+async def test_who_does_not_exist_acts_no_more_and_is_nobody_to_others(database: Database) -> None:
+    ana, gone = await make_users(database, 2)
+    await database.execute("update users set deleted_at = now() where id = $1", gone)
+    for nobody in (gone, "01981f6e-7d3a-7c21-9a44-2f0d6f1c2b11"):
         with pytest.raises(NotFound, match="No such user"):
-            await locked_pair(database, user, other).__aenter__()
+            await locked_pair(database, nobody, ana).__aenter__()
+        async with locked_pair(database, ana, nobody) as pair:
+            assert not pair.relation.exists
+            await pair.save_block(NOW)
+    assert await database.fetchval("select count(*) from blocks") == 0
+
+
+@pytest.mark.parametrize("is_back", [False, True])
+async def test_a_block_ends_follows_and_friendship_both_ways(database: Database, is_back: bool) -> None:
+    ana, ben, eve = await make_users(database, 3)
+    for one, other in ((ana, ben), (ben, ana), (ana, eve), (eve, ben)):
+        async with locked_pair(database, one, other) as pair:
+            await pair.save_friendship(Friendship.FRIENDS, NOW)
+            await pair.save_follow(NOW)
+    async with locked_pair(database, *((ben, ana) if is_back else (ana, ben))) as pair:
+        await pair.save_block(NOW)
+    follows = await database.fetch("select user_id, followed_id from follows")
+    assert {(str(one), str(other)) for one, other in follows} == {(ana, eve), (eve, ben)}
+    assert await database.fetchval("select count(*) from friendships") == 2
 
 
 async def test_crossing_requests_always_make_one_friendship(database: Database) -> None:
@@ -127,7 +146,8 @@ async def test_everybody_with_everybody_at_once_neither_deadlocks_nor_passes_the
     assert max(row["friends"] for row in counts) == 3
 
 
-async def test_blocks_and_requests_at_once_leave_no_friends_and_no_double_block(database: Database) -> None:
+async def test_blocks_requests_and_follows_at_once_leave_only_blocks(database: Database) -> None:
+    marks = MarkHandlers(database, lambda: NOW_MS)
     friends, _ = handlers(database)
     users = await make_users(database, 60)
     for ana, ben in zip(users[::2], users[1::2], strict=True):
@@ -135,11 +155,14 @@ async def test_blocks_and_requests_at_once_leave_no_friends_and_no_double_block(
             friends.request(Actor(ana, "Ana"), FriendRequest(to=ben)),
             friends.block(Actor(ben, "Ben"), UserBlock(user=ana)),
             friends.block(Actor(ana, "Ana"), UserBlock(user=ben)),
+            marks.follow(Actor(ben, "Ben"), ana),
             return_exceptions=True,
         )
         assert all(isinstance(result, (Ok, NotFound)) for result in results), results
-    assert await database.fetchval("select count(*) from blocks") == 30
+        assert all(isinstance(result, Ok) for result in results[1:3]), "who is blocked can block too"
+    assert await database.fetchval("select count(*) from blocks") == 60
     assert await database.fetchval("select count(*) from friendships") == 0
+    assert await database.fetchval("select count(*) from follows") == 0
 
 
 async def test_whatever_happens_at_once_the_inboxes_tell_what_is_stored(database: Database) -> None:

@@ -126,5 +126,5 @@ async def test_nobody_sees_who_hides(cluster: Cluster) -> None:
     await cluster.one.directory.enter({ana: Rank.ONLINE})
     await cluster.one.presence.announce([ana], NOW_MS)
     assert cluster.one.sights == []
-    await cluster.one.presence.show_pair(ana, bo, are_friends=True, now_ms=NOW_MS)
+    await cluster.one.presence.show_pair(ana, bo, are_friends=True)
     assert {(sight.user, sight.status) for sight in cluster.one.sights} == {(ana, "offline"), (bo, "offline")}

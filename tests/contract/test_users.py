@@ -11,7 +11,7 @@ from domain.ids import uuid7
 from domain.times import from_ms
 from storage.openings import Wanted, load_openings
 from storage.postgres import Database
-from storage.profiles import SearchPosition, load_profile, search_profiles
+from storage.profiles import SearchPosition, load_profile, save_profile, search_profiles
 from storage.tokens import NewLogin, revoke_login
 from storage.users import (
     Caller,
@@ -20,7 +20,6 @@ from storage.users import (
     load_account,
     load_caller,
     load_credential,
-    save_name,
 )
 from tests.support.people import NOW_MS, make_users
 
@@ -107,7 +106,7 @@ async def test_who_is_deleted_is_not_there(database: Database) -> None:
 async def test_a_new_name_is_found(database: Database) -> None:
     user, _ = await create(database, None, name="Ana")
     (ben,) = await make_users(database, 1)
-    await save_name(database, user, "Ünal")
+    await save_profile(database, user, "Ünal", None, keep_about=True)
     assert [profile.user for profile in await search_profiles(database, ben, "ÜN", None, 10)] == [user]
     assert await search_profiles(database, ben, "ana", None, 10) == []
 

@@ -57,7 +57,7 @@ async def test_asking_and_accepting_makes_friends_of_both(server: RestServer) ->
     assert server.delivery.events(ben.id)[1:] == [{"type": "friend.accepted", "user": ref(ana)}]
     assert server.delivery.turned == [(ben.id, ana.id, True)]
     (friend,) = (await ana.get("/v1/friends"))["items"]
-    assert friend == {"user": ref(ben), "status": "offline", "since": accepted.json()["at"]}
+    assert friend == {"user": ref(ben), "status": "offline", "since": accepted.json()["at"], "last_seen": None}
     assert (await ben.get("/v1/friends/requests"))["items"] == []
 
 
@@ -161,15 +161,16 @@ async def test_who_is_blocked_looks_exactly_like_who_does_not_exist(server: Rest
 
     async def replies(target: str) -> list[tuple[int, bytes, str | None]]:
         calls: list[tuple[str, str, Any]] = [
-            ("GET", f"/v1/users/{target}", None),
             ("POST", "/v1/friends/requests", {"to": target}),
             ("POST", "/v1/friends/requests/answer", {"from": target, "accept": True}),
             ("POST", "/v1/friends/requests/answer", {"from": target, "accept": False}),
             ("DELETE", f"/v1/friends/{target}", None),
             ("POST", "/v1/hugs", {"id": uuid7(server.clock()), "to": target, "kind": "bear"}),
+            ("POST", "/v1/mutes", {"user": target}),
+            ("POST", "/v1/follows", {"user": target}),
         ]
-        if not is_blocker:  # who has blocked may say so again, and take it back
-            calls += [("POST", "/v1/blocks", {"user": target}), ("DELETE", f"/v1/blocks/{target}", None)]
+        if not is_blocker:  # who has blocked may look whom
+            calls.append(("GET", f"/v1/users/{target}", None))
         responses = [await ana.call(method, path, body) for method, path, body in calls]
         return [(r.status_code, r.content, r.headers.get("content-type")) for r in responses]
 
@@ -183,6 +184,43 @@ async def test_who_is_blocked_looks_exactly_like_who_does_not_exist(server: Rest
     assert len((await ana.get("/v1/blocks"))["items"]) == int(is_blocker)
 
 
+async def test_whatever_is_lifted_or_blocked_is_answered_alike(server: RestServer) -> None:
+    """Otherwise the answer would tell somebody who is blocked from somebody who does not exist."""
+    ana, ben, eve, gone = await server.users("Ana", "Ben", "Eve", "Gone")
+    await server.database.execute("update users set deleted_at = now() where id = $1", gone.id)
+    await ben.post("/v1/blocks", {"user": ana.id})
+
+    async def replies(target: str) -> list[tuple[int, dict[str, Any]]]:
+        responses = [
+            await ana.call("DELETE", f"/v1/mutes/{target}"),
+            await ana.call("DELETE", f"/v1/follows/{target}"),
+            await ana.post("/v1/blocks", {"user": target}),
+            await ana.post("/v1/blocks", {"user": target}),
+            await ana.call("DELETE", f"/v1/blocks/{target}"),
+            await ana.call("DELETE", f"/v1/blocks/{target}"),
+            await ana.post("/v1/blocks", {"user": target}),
+        ]
+        answers = [(response.status_code, response.json()) for response in responses]
+        assert all(answer.pop("at") for _, answer in answers)
+        return answers
+
+    assert await replies(ben.id) == await replies(NOBODY) == await replies(gone.id) == await replies(eve.id)
+    assert await names(ana, "/v1/blocks") == ["Eve"], "who does not exist for Ana is on no list of hers"
+
+
+async def test_who_is_blocked_can_block_back(server: RestServer) -> None:
+    ana, ben = await server.users("Ana", "Ben")
+    await ben.post("/v1/blocks", {"user": ana.id})
+    await ana.post("/v1/blocks", {"user": ben.id})
+    await ben.call("DELETE", f"/v1/blocks/{ana.id}")
+    assert await names(ana, "/v1/blocks") == ["Ben"]
+    assert (await ask(ben, ana)).status_code == 404, "Ana's own block holds"
+    assert (await ana.get(f"/v1/users/{ben.id}"))["blocked"] is True
+    assert (await ben.call("GET", f"/v1/users/{ana.id}")).status_code == 404
+    await ana.call("DELETE", f"/v1/blocks/{ben.id}")
+    assert (await ask(ben, ana)).status_code == 200
+
+
 async def test_oneself_is_no_target(server: RestServer) -> None:
     ana = await server.user("Ana")
     for method, path, body in [
@@ -191,6 +229,10 @@ async def test_oneself_is_no_target(server: RestServer) -> None:
         ("DELETE", f"/v1/friends/{ana.id}", None),
         ("POST", "/v1/blocks", {"user": ana.id}),
         ("DELETE", f"/v1/blocks/{ana.id}", None),
+        ("POST", "/v1/mutes", {"user": ana.id}),
+        ("DELETE", f"/v1/mutes/{ana.id}", None),
+        ("POST", "/v1/follows", {"user": ana.id.upper()}),
+        ("DELETE", f"/v1/follows/{ana.id}", None),
     ]:
         response = await ana.call(method, path, body)
         assert (response.status_code, response.json()["code"]) == (400, "invalid")
@@ -262,12 +304,61 @@ async def test_friends_show_their_presence_to_whom_they_let_see_it(server: RestS
     assert server.asked == [[ben.id]]
 
 
+async def test_last_seen_is_for_friends_who_may_see_it_and_only_of_who_is_offline(server: RestServer) -> None:
+    ana, ben, eve = await server.users("Ana", "Ben", "Eve")
+    await server.befriend(ana, ben)
+    await server.database.execute(
+        "insert into last_seen (user_id, at) values ($1, '2026-01-31T12:00:00Z'), ($2, now())", ben.id, eve.id
+    )
+
+    async def seen() -> tuple[str | None, str | None]:
+        (friend,) = (await ana.get("/v1/friends"))["items"]
+        return friend["last_seen"], (await ana.get(f"/v1/users/{ben.id}"))["last_seen"]
+
+    at = "2026-01-31T12:00:00.000Z"
+    assert await seen() == (at, at)
+    assert (await ana.get(f"/v1/users/{eve.id}"))["last_seen"] is None, "Eve is no friend"
+    server.statuses = {ben.id: "away"}
+    assert await seen() == (None, at)
+    server.statuses = {}
+    for field in ("who_sees_activity", "who_sees_online"):
+        await ben.call("PATCH", "/v1/me/privacy", {field: "nobody"})
+        assert await seen() == (None, None)
+        await ben.call("PATCH", "/v1/me/privacy", {field: "everyone"})
+        assert await seen() == (at, at)
+
+
 async def test_a_new_name_is_seen_by_others(server: RestServer) -> None:
     ana, ben = await server.users("Ana", "Ben")
     renamed = await ana.call("PATCH", "/v1/me", {"name": " Ana María "})
     assert renamed.json()["name"] == "Ana María"
     assert (await ben.get(f"/v1/users/{ana.id}"))["name"] == "Ana María"
     assert (await ana.call("PATCH", "/v1/me", {"name": "\u0007"})).status_code == 400
+
+
+async def test_what_one_says_about_oneself_is_seen_by_others(server: RestServer) -> None:
+    ana, ben = await server.users("Ana", "Ben")
+    assert (await ana.get("/v1/me"))["about"] is None
+
+    async def change(**patch: Any) -> Any:
+        response = await ana.call("PATCH", "/v1/me", patch)
+        assert response.status_code == 200, response.text
+        me, person = await ana.get("/v1/me"), await ben.get(f"/v1/users/{ana.id}")
+        assert response.json() == me
+        assert (me["name"], me["about"]) == (person["name"], person["about"])
+        return me["name"], me["about"]
+
+    family = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
+    assert await change(about=f" I hug.\n{family} ") == ("Ana", f"I hug.\n{family}")
+    assert await change(name="Ana María") == ("Ana María", f"I hug.\n{family}")
+    assert await change(about="e\u0301" * 280) == ("Ana María", "é" * 280)
+    assert await change() == ("Ana María", "é" * 280)
+    for wrong in ({"about": "x" * 281}, {"about": "\u0007"}, {"about": 7}, {"name": None}, {"about": "a", "name": ""}):
+        assert (await ana.call("PATCH", "/v1/me", wrong)).status_code == 400
+    assert await change() == ("Ana María", "é" * 280), "nothing is half done"
+    assert await change(about=None) == ("Ana María", None)
+    assert await change(about="x", name="Ana") == ("Ana", "x")
+    assert await change(about=" ") == ("Ana", None)
 
 
 async def test_a_person_is_told_with_what_they_are_to_the_asker(server: RestServer) -> None:

@@ -21,6 +21,7 @@ from hub.handlers.friends import FriendHandlers
 from hub.handlers.group_views import GroupViews
 from hub.handlers.groups import GroupHandlers
 from hub.handlers.hugs import HugHandlers
+from hub.handlers.marks import MarkHandlers
 from hub.handlers.profiles import ProfileHandlers
 from hub.handlers.requests import RequestHandlers
 from hub.passwords import Passwords
@@ -186,6 +187,7 @@ async def rest_server(
     limits_on: bool = False,
     friend_limits: FriendLimits = NO_LIMITS,
     request_limits: RequestLimits = NO_REQUEST_LIMITS,
+    follows_max: int = 0,
     allowed_origins: Sequence[str] = (),
 ) -> AsyncIterator[RestServer]:
     """Everything a hub has for REST."""
@@ -214,6 +216,7 @@ async def rest_server(
             friends=FriendHandlers(database, delivery, clock, friend_limits),
             hugs=HugHandlers(relations, commits, receipts, delivery, clock, fulfil=requests.fulfil),
             requests=requests,
+            marks=MarkHandlers(database, clock, follows_max),
             groups=GroupHandlers(
                 database,
                 group_commits,
