@@ -32,6 +32,7 @@ class Group(Struct, frozen=True, omit_defaults=True, kw_only=True):
     version: int
     host: UserRef
     count: int  # members in the room, those included who are not named
+    members: list[UserRef]
     capacity: int
     created_at: Time
     expires_at: Time
@@ -41,7 +42,6 @@ class Group(Struct, frozen=True, omit_defaults=True, kw_only=True):
     began_at: Time | None = None
     ended_at: Time | None = None
     membership: str | None = None  # of the one who asks: invited, joined or left
-    members: list[UserRef] = []
 
 
 class Ok(Message, tag="ok", frozen=True):
