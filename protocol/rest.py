@@ -123,6 +123,13 @@ class LoggedIn(Struct, frozen=True):
     refresh_token: str
 
 
+class RequestDirection(StrEnum):
+    """Who has asked whom."""
+
+    INCOMING = "incoming"
+    OUTGOING = "outgoing"
+
+
 class HugState(StrEnum):
     """How far a hug has come: stored, acknowledged by a device, read by the person."""
 

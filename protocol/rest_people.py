@@ -1,6 +1,5 @@
 """The bodies, queries and replies of REST about people: oneself as others see one, others, and what they are to each other."""
 
-from enum import StrEnum
 from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -9,7 +8,7 @@ from domain.friendships import Friendship
 from domain.privacy import Audience
 from protocol.events import UserRef
 from protocol.fields import About, Id, Name, Time
-from protocol.rest import NO_NUL, Body, Cursor, Query
+from protocol.rest import NO_NUL, Body, Cursor, Query, RequestDirection
 
 
 class ProfilePatch(Body, frozen=True):
@@ -68,13 +67,6 @@ class Friend(Struct, frozen=True):
     status: str
     since: Time
     last_seen: Time | None = None
-
-
-class RequestDirection(StrEnum):
-    """Who has asked whom."""
-
-    INCOMING = "incoming"
-    OUTGOING = "outgoing"
 
 
 class FriendRequestItem(Struct, frozen=True):

@@ -12,8 +12,8 @@ from hub.handlers.profiles import ProfileHandlers, person_of
 from protocol.codes import ErrorCode
 from protocol.commands import FriendAnswer, FriendEnd, FriendRequest
 from protocol.events import Ok, UserRef
-from protocol.rest import Page, PageQuery
-from protocol.rest_people import Friend, FriendRequestItem, Person, RequestDirection, SearchQuery
+from protocol.rest import Page, PageQuery, RequestDirection
+from protocol.rest_people import Friend, FriendRequestItem, Person, SearchQuery
 from storage.friendships import Friend as FriendRow
 from storage.friendships import load_friends, load_requests
 from storage.limits import Limit, Limits

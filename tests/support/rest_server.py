@@ -24,13 +24,15 @@ from hub.handlers.hugs import HugHandlers
 from hub.handlers.marks import MarkHandlers
 from hub.handlers.profiles import ProfileHandlers
 from hub.handlers.requests import RequestHandlers
+from hub.node import Node
 from hub.passwords import Passwords
 from hub.relations import Relations
+from hub.rooms import Rooms
 from hub.sweep import Sweep
 from hub.tokens import TokenVerifier
 from protocol.events import Message
 from storage.directory import Directory
-from storage.doorbell import Doorbell
+from storage.doorbell import Doorbell, Listener
 from storage.group_commits import GroupCommits
 from storage.hug_commits import HugCommits
 from storage.inbox import InboxEvent
@@ -201,7 +203,9 @@ async def rest_server(
         commits = await stack.enter_async_context(HugCommits(database, delivery.ring))
         limits = Limits(redis, clock, is_on=limits_on)
         relations = Relations(database, Sweep(), lambda: False)
-        presence = Presence(redis, database, Directory(redis, "rest"), Doorbell(redis, "rest"), lambda _sight: None)
+        doorbell = Doorbell(redis, "rest")
+        presence = Presence(redis, database, Directory(redis, "rest"), doorbell, lambda _sight: None)
+        rooms = Rooms(Node("rest"), doorbell, Listener(redis_url, redis, "rest"), clock)
         group_commits = GroupCommits(database, clock, lambda change: delivery.ring(change.events))
         requests = RequestHandlers(database, delivery, presence.shown, clock, request_limits)
         http = await stack.enter_async_context(httpx.AsyncClient(timeout=20))
@@ -221,6 +225,7 @@ async def rest_server(
                 database,
                 group_commits,
                 GroupViews(database, presence, clock),
+                rooms,
                 relations,
                 limits,
                 clock,
