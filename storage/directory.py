@@ -16,6 +16,7 @@ LEASE_MS = 15_000
 RENEW_S = 5.0
 SWEEP_CLAIM_MS = 30_000
 REGISTER_CHUNK = 1_000
+WATCH_GAP_MS = 12_000
 
 
 class Directory:
@@ -80,6 +81,31 @@ class Directory:
             if nodes:
                 found[user] = nodes
         return found
+
+    async def present(self, users: Sequence[str]) -> set[str]:
+        """Those of *users* who are connected to a node that lives, this one included. Raises: Unavailable."""
+        by_node: dict[str, set[str]] = {}
+        for start in range(0, len(users), REGISTER_CHUNK):
+            chunk = users[start : start + REGISTER_CHUNK]
+            for user, nodes in zip(chunk, await self.look_up(chunk), strict=True):
+                for node in nodes:
+                    by_node.setdefault(node.decode(), set()).add(user)
+        alive = await self._redis.pipeline([("EXISTS", keys.lease(node)) for node in by_node])
+        return {user for lives, some in zip(alive, by_node.values(), strict=True) if lives for user in some}
+
+    async def watched_since(self, now_ms: int) -> int:
+        """Since when this is asked at least every `WATCH_GAP_MS`, with Redis there and not emptied: Unix ms.
+
+        Before that the directory may know nothing of people who are connected. Raises: Unavailable.
+        """
+        _, _, since = await self._redis.pipeline(
+            [
+                ("SET", keys.WATCHED, now_ms, "NX", "PX", WATCH_GAP_MS),
+                ("PEXPIRE", keys.WATCHED, WATCH_GAP_MS),
+                ("GET", keys.WATCHED),
+            ]
+        )
+        return int(since)
 
     async def nodes(self) -> list[str]:
         """All other nodes, some of which may be dead. Raises: Unavailable."""

@@ -4,6 +4,7 @@ In a Redis Cluster the braces are the hash tag: what belongs to one user, or to 
 """
 
 NODES = "hugmood:nodes"
+WATCHED = "hugmood:watched"  # since when, in Unix ms, workers compare seats with the directory without a gap
 ROOM_CHANNELS = "hugmood:room:"
 
 

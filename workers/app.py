@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import signal
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from functools import partial
@@ -19,8 +20,10 @@ from storage.presence import Presence
 from storage.queues import Queue
 from storage.redis import RedisLink
 from storage.ringing import Ringing
+from storage.room_mail import RoomMailer
 from workers.care import Care
 from workers.counts import JobCounts
+from workers.groups import GroupCare
 from workers.health import Health, OperatorsServer, listen
 from workers.requests import RequestCare
 from workers.retry import Job
@@ -76,10 +79,16 @@ def _care_jobs(settings: WorkerSettings, database: Database, link: RedisLink) ->
     directory, doorbell = Directory(link, name), Doorbell(link, name)
     presence = Presence(link, database, directory, doorbell, _show_nobody)
     ringing = Ringing(directory, doorbell)
+    mailer = RoomMailer(name, database, presence, directory, doorbell, unsure=lambda _user: True)
     return [
         *Care(settings.database_url, database, directory, presence).jobs(),
         *RequestCare(database, ringing).jobs(),
+        *GroupCare(database, directory, ringing, mailer, _now_ms).jobs(),
     ]
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _show_nobody(_sight: Sight) -> None:
