@@ -29,6 +29,7 @@ from hub.handlers.group_views import GroupViews
 from hub.handlers.groups import GroupHandlers
 from hub.handlers.hugs import HugHandlers, tell_delivered
 from hub.handlers.marks import MarkHandlers
+from hub.handlers.moments import MomentHandlers
 from hub.handlers.profiles import ProfileHandlers
 from hub.handlers.requests import RequestHandlers
 from hub.health import Health, operators_app
@@ -56,6 +57,7 @@ from storage.hug_commits import BATCH_MAX, HugCommits
 from storage.inbox import load_epoch
 from storage.limits import Limits
 from storage.migrate import check
+from storage.mutuals import Mutuals
 from storage.postgres import Database
 from storage.presence import Presence
 from storage.receipts import Receipts
@@ -100,7 +102,9 @@ class Sockets(Struct, frozen=True):
     openings: Openings
     reader: MailboxReader
     commits: HugCommits
+    mutuals: Mutuals
     hugs: HugHandlers
+    moments: MomentHandlers
     requests: RequestHandlers
     friends: FriendHandlers
     marks: MarkHandlers
@@ -127,6 +131,7 @@ async def serve(settings: HubSettings) -> None:
             sockets.admission,
             core.sweep,
             sockets.commits,
+            sockets.mutuals,
             core.registrar,
             drain_s=settings.drain_s,
             trusted_proxies=settings.trusted_proxies,
@@ -198,7 +203,9 @@ async def _build_sockets(stack: AsyncExitStack, settings: HubSettings, core: Cor
     receipts = await stack.enter_async_context(
         Receipts(core.database, Hiding(core.node, core.presence), clock, partial(tell_delivered, core.delivery))
     )
+    mutuals = await stack.enter_async_context(Mutuals(core.database, clock, core.delivery.ring))
     commits = await stack.enter_async_context(HugCommits(core.database, core.delivery.ring))
+    commits.on_committed.append(mutuals.look)
     commits.on_batch += [lambda size, _: batch_sizes.add(size), lambda _, seconds: batch_seconds.add(seconds)]
 
     verifier, counts = TokenVerifier(settings.secret), ConnectionCounts()
@@ -215,9 +222,11 @@ async def _build_sockets(stack: AsyncExitStack, settings: HubSettings, core: Cor
         on_held=receipts.ack,
         per_user=settings.max_connections_per_user if settings.limits_on else 0,
     )
+    moments = MomentHandlers(core.database, core.delivery, clock)
     requests = RequestHandlers(
         core.database, core.delivery, core.presence.shown, clock, _request_limits(settings), settings.hug_kinds
     )
+    requests.on_committed.append(mutuals.look)
     hugs = HugHandlers(
         core.relations, commits, receipts, core.delivery, clock, settings.hug_kinds, fulfil=requests.fulfil
     )
@@ -237,6 +246,7 @@ async def _build_sockets(stack: AsyncExitStack, settings: HubSettings, core: Cor
     dispatch = Dispatch(
         openings,
         hugs,
+        moments,
         requests,
         friends,
         marks,
@@ -270,7 +280,20 @@ async def _build_sockets(stack: AsyncExitStack, settings: HubSettings, core: Cor
         ring_seconds=ring_seconds,
     )
     return Sockets(
-        admission, openings, reader, commits, hugs, requests, friends, marks, groups, limits, verifier, sources
+        admission,
+        openings,
+        reader,
+        commits,
+        mutuals,
+        hugs,
+        moments,
+        requests,
+        friends,
+        marks,
+        groups,
+        limits,
+        verifier,
+        sources,
     )
 
 
@@ -291,6 +314,7 @@ async def _build_api(
             friends=sockets.friends,
             marks=sockets.marks,
             hugs=sockets.hugs,
+            moments=sockets.moments,
             requests=sockets.requests,
             groups=sockets.groups,
             statuses=lambda _asker, users: core.presence.seen_by_friends(users),

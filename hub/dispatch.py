@@ -18,6 +18,7 @@ from hub.handlers.friends import FriendHandlers
 from hub.handlers.groups import GroupHandlers
 from hub.handlers.hugs import HugHandlers
 from hub.handlers.marks import MarkHandlers
+from hub.handlers.moments import MomentHandlers
 from hub.handlers.ports import Actor
 from hub.handlers.requests import RequestHandlers
 from hub.opening import Openings
@@ -68,6 +69,7 @@ class Dispatch:
         self,
         openings: Openings,
         hugs: HugHandlers,
+        moments: MomentHandlers,
         requests: RequestHandlers,
         friends: FriendHandlers,
         marks: MarkHandlers,
@@ -102,6 +104,8 @@ class Dispatch:
         }
         self._later: dict[type, Handler] = {
             commands.HugSeen: hugs.seen,
+            commands.HugUndo: moments.undo,
+            commands.HugReact: moments.react,
             commands.RequestCreate: requests.create,
             commands.RequestAnswer: requests.answer,
             commands.RequestCancel: requests.cancel,

@@ -18,6 +18,7 @@ from hub.registrar import Registrar
 from hub.sweep import Sweep
 from protocol.codes import CloseCode
 from storage.hug_commits import HugCommits
+from storage.mutuals import Mutuals
 
 LISTEN_BACKLOG = 4096
 SEND_BUFFER_BYTES = 64 * 1024  # without it megabytes hide in the kernel before anybody notices a slow reader
@@ -53,6 +54,7 @@ class HubServer(uvicorn.Server):
         admission: Admission,
         sweep: Sweep,
         commits: HugCommits,
+        mutuals: Mutuals,
         registrar: Registrar,
         *,
         drain_s: float,
@@ -78,6 +80,7 @@ class HubServer(uvicorn.Server):
         )
         self._admission = admission
         self._commits = commits
+        self._mutuals = mutuals
         self._registrar = registrar
         self._drain_s = drain_s
         self._on_started = on_started
@@ -118,6 +121,7 @@ class HubServer(uvicorn.Server):
         try:
             async with asyncio.timeout_at(deadline):
                 await self._commits.drained()
+                await self._mutuals.drained()
                 while self._admission.connections:  # noqa: ASYNC110  ends within CLOSE_WITHIN_S of the sweep
                     await asyncio.sleep(DRAIN_PAUSE_S)
         except TimeoutError:

@@ -92,13 +92,20 @@ class Direction(StrEnum):
 
 
 class HugQuery(Query, frozen=True):
-    """Which hugs, newest first. `changed_since`: sent, delivered or seen since then."""
+    """Which hugs, newest first. `changed_since`: sent, delivered, seen, felt, met or taken back since then."""
 
     direction: Direction | None = None
     with_: Id | None = field(default=None, name="with")
     changed_since: Annotated[datetime, Meta(tz=True)] | None = None
     limit: Annotated[int, Meta(ge=1, le=100)] = 50
     cursor: Cursor | None = None
+
+
+class StatsQuery(Query, frozen=True):
+    """Of which time: from `since` on, before `until`."""
+
+    since: Annotated[datetime, Meta(tz=True)] | None = None
+    until: Annotated[datetime, Meta(tz=True)] | None = None
 
 
 class Me(Struct, frozen=True):
@@ -131,15 +138,25 @@ class RequestDirection(StrEnum):
 
 
 class HugState(StrEnum):
-    """How far a hug has come: stored, acknowledged by a device, read by the person."""
+    """How far a hug has come: stored, acknowledged by a device, read by the person, answered; or taken back."""
 
     ACCEPTED = "accepted"
     DELIVERED = "delivered"
     SEEN = "seen"
+    FELT = "felt"
+    UNDONE = "undone"
+
+
+class Reaction(Struct, frozen=True, omit_defaults=True):
+    """How the recipient felt a hug."""
+
+    emoji: str
+    at: Time
+    message: str | None = None
 
 
 class Hug(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """A hug with its state."""
+    """A hug with its state. `mutual_at`: it met one that came the other way, and both start then."""
 
     id: str
     from_: UserRef = field(name="from")
@@ -149,8 +166,36 @@ class Hug(Struct, frozen=True, omit_defaults=True, kw_only=True):
     at: Time
     message: str | None = None
     style: dict[str, Any] | None = None
+    request: str | None = None
     delivered_at: Time | None = None
     seen_at: Time | None = None
+    mutual_at: Time | None = None
+    reaction: Reaction | None = None
+
+
+class KindCount(Struct, frozen=True):
+    """Hugs of one kind."""
+
+    kind: str
+    sent: int
+    received: int
+
+
+class PersonCount(Struct, frozen=True):
+    """Hugs with one person."""
+
+    user: UserRef
+    sent: int
+    received: int
+
+
+class HugStats(Struct, frozen=True):
+    """How many hugs, those taken back left out: in all, of each kind, with each person (the 100 with most)."""
+
+    sent: int
+    received: int
+    kinds: list[KindCount]
+    people: list[PersonCount]
 
 
 class Page(Struct, Generic[T], frozen=True):

@@ -72,6 +72,7 @@ class NewHug(Struct, frozen=True, gc=False):
 
 Answer = int | Refusal  # Unix ms at which the hug was accepted, the first time; or why not
 Settle = Callable[[NewHug, Answer], None]
+Committed = tuple[str, str, str, int]  # id, sender, recipient, Unix ms at which the hug was accepted, the first time
 
 
 class HugCommits:
@@ -89,6 +90,7 @@ class HugCommits:
         self.batches = 0
         self.committed = 0
         self.on_batch: list[Callable[[int, float], None]] = []  # told (size, seconds) of each batch
+        self.on_committed: list[Callable[[Sequence[Committed]], None]] = []  # given each batch, after its answers
 
     async def __aenter__(self) -> "HugCommits":
         self._flusher = asyncio.create_task(self._flush_for_ever(), name="hug-commits")
@@ -147,6 +149,9 @@ class HugCommits:
                 settle(hug, answer)
             except Exception:
                 log.exception("an answer could not be given", extra={"hug": hug.id})
+        committed = [(hug.id, hug.sender, hug.recipient, at) for hug, at in answers.values() if isinstance(at, int)]
+        for watch in self.on_committed:
+            watch(committed)
 
     async def _commit_one_by_one(self, hugs: Sequence[NewHug]) -> dict[str, tuple[NewHug, Answer]]:
         """One bad row must not take the others with it."""

@@ -1,5 +1,7 @@
 """The history of hugs, newest first. Writing them is storage/hug_commits.py.
 
+What was taken back is there for its sender only. What the sender learns of `seen` is what they may be told.
+
 A page is merged from two lists that are both in order already: what somebody sent, by id, and what they
 received, by seq. So each page is two short walks along an index, however long the history is.
 """
@@ -18,6 +20,14 @@ from storage.postgres import Database
 SOMEONE = "Someone"  # who is deleted, or does not exist for the one who asks
 
 
+class Reaction(Struct, frozen=True, gc=False):
+    """How the recipient felt a hug. Time in Unix ms."""
+
+    emoji: str
+    message: str | None
+    at_ms: int
+
+
 class HugRecord(Struct, frozen=True, kw_only=True):
     """A hug as one of its two people may see it. Times in Unix ms."""
 
@@ -31,8 +41,13 @@ class HugRecord(Struct, frozen=True, kw_only=True):
     message: str | None
     style: dict[str, object] | None
     at_ms: int
-    delivered_ms: int | None
-    seen_ms: int | None
+    request: str | None = None
+    delivered_ms: int | None = None
+    seen_ms: int | None = None  # to the sender: if they may know
+    felt_ms: int | None = None
+    undone_ms: int | None = None
+    mutual_ms: int | None = None  # when the two of a mutual hug start
+    reaction: Reaction | None = None
 
 
 class Position(Struct, frozen=True, array_like=True):
@@ -52,39 +67,47 @@ class Wanted(Struct, frozen=True, kw_only=True):
     changed_since: datetime | None = None
 
 
-# The sender sees that a hug was seen only if they may know it; what the recipient did is the recipient's own.
 # A name is told unless its owner is gone, or has blocked the one who asks: the two look alike.
 _COLUMNS = """
-h.id, h.sender_id, h.recipient_id, h.seq, h.kind, h.message, h.style, h.at, h.delivered_at,
-case when h.sender_id = $1 then h.told_seen_at else h.seen_at end as seen_at,
+h.*, r.emoji, r.message as reaction_message, r.at as reacted_at,
 case when su.id is null or exists (select from blocks b where b.user_id = h.sender_id and b.blocked_id = $1)
      then null else sp.display_name end as sender_name,
 case when ru.id is null or exists (select from blocks b where b.user_id = h.recipient_id and b.blocked_id = $1)
      then null else rp.display_name end as recipient_name
 """
 _PEOPLE = """
+left join hug_reactions r on r.hug_id = h.id
 left join users su on su.id = h.sender_id and su.deleted_at is null
 left join profiles sp on sp.user_id = h.sender_id
 left join users ru on ru.id = h.recipient_id and ru.deleted_at is null
 left join profiles rp on rp.user_id = h.recipient_id
 """
+_HUG = "id, sender_id, recipient_id, seq, kind, message, style, at, request_id, delivered_at, felt_at, undone_at, mutual_at"
+_CHANGED = "exists (select from hug_reactions r where r.hug_id = hugs.id and r.at >= $4)"
 _SENT = f"""
 select {_COLUMNS} from (
-    select id, sender_id, recipient_id, seq, kind, message, style, at, delivered_at, seen_at, told_seen_at from hugs
+    select {_HUG}, told_seen_at as seen_at from hugs
     where sender_id = $1 and ($2::uuid is null or id < $2) and ($3::uuid is null or recipient_id = $3)
-      and ($4::timestamptz is null or greatest(at, delivered_at, told_seen_at) >= $4)
+      and ($4::timestamptz is null or {_CHANGED}
+           or greatest(at, delivered_at, told_seen_at, felt_at, undone_at, mutual_at) >= $4)
     order by id desc limit $5
 ) h {_PEOPLE} order by h.id desc
 """  # noqa: S608  joined from constants
 _RECEIVED = f"""
 select {_COLUMNS} from (
-    select id, sender_id, recipient_id, seq, kind, message, style, at, delivered_at, seen_at, told_seen_at from hugs
-    where recipient_id = $1 and ($2::bigint is null or seq < $2) and ($3::uuid is null or sender_id = $3)
-      and ($4::timestamptz is null or greatest(at, delivered_at, seen_at) >= $4)
+    select {_HUG}, seen_at from hugs
+    where recipient_id = $1 and undone_at is null
+      and ($2::bigint is null or seq < $2) and ($3::uuid is null or sender_id = $3)
+      and ($4::timestamptz is null or {_CHANGED} or greatest(at, delivered_at, seen_at, felt_at, mutual_at) >= $4)
     order by seq desc limit $5
 ) h {_PEOPLE} order by h.seq desc
 """  # noqa: S608  joined from constants
-_ONE = f"select {_COLUMNS} from hugs h {_PEOPLE} where h.id = $2 and $1::uuid in (h.sender_id, h.recipient_id)"  # noqa: S608
+_ONE = f"""
+select {_COLUMNS} from (
+    select {_HUG}, case when sender_id = $1 then told_seen_at else seen_at end as seen_at from hugs
+    where id = $2 and (sender_id = $1 or (recipient_id = $1 and undone_at is null))
+) h {_PEOPLE}
+"""  # noqa: S608  joined from constants
 
 
 async def load_hugs(
@@ -142,6 +165,15 @@ def _record(row: asyncpg.Record) -> HugRecord:
         message=row["message"],
         style=msgspec.json.decode(row["style"]) if row["style"] is not None else None,
         at_ms=to_ms(row["at"]),
-        delivered_ms=to_ms(row["delivered_at"]) if row["delivered_at"] else None,
-        seen_ms=to_ms(row["seen_at"]) if row["seen_at"] else None,
+        request=str(row["request_id"]) if row["request_id"] else None,
+        delivered_ms=_ms(row["delivered_at"]),
+        seen_ms=_ms(row["seen_at"]),
+        felt_ms=_ms(row["felt_at"]),
+        undone_ms=_ms(row["undone_at"]),
+        mutual_ms=_ms(row["mutual_at"]),
+        reaction=Reaction(row["emoji"], row["reaction_message"], to_ms(row["reacted_at"])) if row["emoji"] else None,
     )
+
+
+def _ms(moment: datetime | None) -> int | None:
+    return to_ms(moment) if moment is not None else None

@@ -35,6 +35,7 @@ with input as (
 )
 update hugs g set delivered_at = $3 from news
 where g.recipient_id = news.user_id and g.seq > news.acked_seq and g.seq <= news.seq and g.delivered_at is null
+  and g.undone_at is null
   and not exists (select from privacy p where p.user_id = g.sender_id and not p.shares_receipts)
   and not exists (select from blocks b where b.user_id = g.recipient_id and b.blocked_id = g.sender_id)
 returning g.id, g.sender_id
@@ -66,7 +67,7 @@ from (
     ) as is_told
     from hugs h where h.recipient_id = $1 and h.id = any($2::uuid[])
 ) n
-where g.id = n.id and g.seen_at is null
+where g.id = n.id and g.seen_at is null and g.undone_at is null
 returning g.id, g.sender_id, n.is_told
 """
 

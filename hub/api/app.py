@@ -27,6 +27,7 @@ from hub.handlers.friends import FriendHandlers
 from hub.handlers.groups import GroupHandlers
 from hub.handlers.hugs import HugHandlers
 from hub.handlers.marks import MarkHandlers
+from hub.handlers.moments import MomentHandlers
 from hub.handlers.profiles import ProfileHandlers
 from hub.handlers.requests import RequestHandlers
 from hub.tokens import TokenVerifier
@@ -57,6 +58,7 @@ class ApiServices(Struct, frozen=True, kw_only=True):
     friends: FriendHandlers
     marks: MarkHandlers
     hugs: HugHandlers
+    moments: MomentHandlers
     requests: RequestHandlers
     groups: GroupHandlers
     statuses: Statuses
@@ -70,7 +72,7 @@ def declare(services: ApiServices) -> list[Endpoint]:
         *account_endpoints(services.accounts, services.profiles),
         *people_endpoints(services.database, services.profiles, services.friends, services.statuses, services.limits),
         *mark_endpoints(services.database, services.friends, services.marks),
-        *hug_endpoints(services.database, services.hugs),
+        *hug_endpoints(services.database, services.hugs, services.moments),
         *request_endpoints(services.database, services.requests, services.clock),
         *group_endpoints(services.database, services.groups),
     ]

@@ -1,17 +1,30 @@
-"""Endpoints of hugs: sending, reading marks, history."""
+"""Endpoints of hugs: sending, reading marks, taking back, reactions, history, counts."""
 
 from collections.abc import Sequence
 from typing import cast
 
-from domain.errors import NotFound
+from domain.hug_moments import no_such_hug
 from domain.times import rfc3339
 from hub.api.cursors import decode_cursor, encode_cursor
 from hub.api.endpoints import Call, Endpoint
 from hub.handlers.hugs import HugHandlers
+from hub.handlers.moments import MomentHandlers
 from protocol.codes import ErrorCode
-from protocol.commands import HugSeen, HugSend
+from protocol.commands import HugReact, HugSeen, HugSend, HugUndo
 from protocol.events import Ok, UserRef
-from protocol.rest import Direction, Hug, HugQuery, HugState, Page
+from protocol.rest import (
+    Direction,
+    Hug,
+    HugQuery,
+    HugState,
+    HugStats,
+    KindCount,
+    Page,
+    PersonCount,
+    Reaction,
+    StatsQuery,
+)
+from storage.hug_stats import load_stats
 from storage.hugs import HugRecord, Position, Wanted, load_hug, load_hugs
 from storage.postgres import Database
 
@@ -19,9 +32,10 @@ from storage.postgres import Database
 class _Hugs:
     """Reads the history; hands commands on to the hug handlers, which the sockets use too."""
 
-    def __init__(self, database: Database, hugs: HugHandlers) -> None:
+    def __init__(self, database: Database, hugs: HugHandlers, moments: MomentHandlers) -> None:
         self._database = database
         self._hugs = hugs
+        self._moments = moments
 
     async def history(self, call: Call) -> Page[Hug]:
         query = cast("HugQuery", call.query)
@@ -39,8 +53,18 @@ class _Hugs:
     async def one(self, call: Call) -> Hug:
         record = await load_hug(self._database, call.actor.user, call.id)
         if record is None:
-            raise NotFound("No such hug.")
+            raise no_such_hug()
         return _hug(record)
+
+    async def stats(self, call: Call) -> HugStats:
+        query = cast("StatsQuery", call.query)
+        counts = await load_stats(self._database, call.actor.user, query.since, query.until)
+        return HugStats(
+            sent=sum(each.sent for each in counts.kinds),
+            received=sum(each.received for each in counts.kinds),
+            kinds=[KindCount(each.name, each.sent, each.received) for each in counts.kinds],
+            people=[PersonCount(UserRef(each.user, each.name), each.sent, each.received) for each in counts.people],
+        )
 
     async def send(self, call: Call) -> Ok:
         return await self._hugs.send(call.actor, call.body)
@@ -48,30 +72,50 @@ class _Hugs:
     async def seen(self, call: Call) -> Ok:
         return await self._hugs.seen(call.actor, call.body)
 
+    async def undo(self, call: Call) -> Ok:
+        return await self._moments.undo(call.actor, call.body)
+
+    async def react(self, call: Call) -> Ok:
+        return await self._moments.react(call.actor, call.body)
+
 
 def _hug(record: HugRecord) -> Hug:
-    state = HugState.ACCEPTED
-    if record.seen_ms is not None:
-        state = HugState.SEEN
-    elif record.delivered_ms is not None:
-        state = HugState.DELIVERED
+    reaction = record.reaction
     return Hug(
         id=record.id,
         from_=UserRef(record.sender, record.sender_name),
         to=UserRef(record.recipient, record.recipient_name),
         kind=record.kind,
-        state=state,
+        state=_state(record),
         at=rfc3339(record.at_ms),
         message=record.message,
         style=record.style,
-        delivered_at=rfc3339(record.delivered_ms) if record.delivered_ms is not None else None,
-        seen_at=rfc3339(record.seen_ms) if record.seen_ms is not None else None,
+        request=record.request,
+        delivered_at=_time(record.delivered_ms),
+        seen_at=_time(record.seen_ms),
+        mutual_at=_time(record.mutual_ms),
+        reaction=Reaction(reaction.emoji, rfc3339(reaction.at_ms), reaction.message) if reaction is not None else None,
     )
 
 
-def hug_endpoints(database: Database, hugs: HugHandlers) -> Sequence[Endpoint]:
+def _state(record: HugRecord) -> HugState:
+    """The furthest that the hug has come."""
+    if record.undone_ms is not None:
+        return HugState.UNDONE
+    if record.felt_ms is not None:
+        return HugState.FELT
+    if record.seen_ms is not None:
+        return HugState.SEEN
+    return HugState.DELIVERED if record.delivered_ms is not None else HugState.ACCEPTED
+
+
+def _time(moment_ms: int | None) -> str | None:
+    return rfc3339(moment_ms) if moment_ms is not None else None
+
+
+def hug_endpoints(database: Database, hugs: HugHandlers, moments: MomentHandlers) -> Sequence[Endpoint]:
     """`/v1/hugs*`."""
-    endpoints = _Hugs(database, hugs)
+    endpoints = _Hugs(database, hugs, moments)
     return (
         Endpoint(
             method="GET",
@@ -100,6 +144,35 @@ def hug_endpoints(database: Database, hugs: HugHandlers) -> Sequence[Endpoint]:
             handle=endpoints.seen,
             body=HugSeen,
             reply=Ok,
+        ),
+        Endpoint(
+            method="POST",
+            path="/v1/hugs/undo",
+            summary="Take a hug back that was sent by mistake (hug.undo): within 10 s, if it has not been seen.",
+            group="Hugs",
+            handle=endpoints.undo,
+            body=HugUndo,
+            reply=Ok,
+            errors=(ErrorCode.NOT_FOUND, ErrorCode.CONFLICT, ErrorCode.EXPIRED),
+        ),
+        Endpoint(
+            method="POST",
+            path="/v1/hugs/react",
+            summary="Say how a received hug was felt (hug.react). A second reaction replaces the first.",
+            group="Hugs",
+            handle=endpoints.react,
+            body=HugReact,
+            reply=Ok,
+            errors=(ErrorCode.NOT_FOUND,),
+        ),
+        Endpoint(
+            method="GET",
+            path="/v1/hugs/stats",
+            summary="How many hugs, of each kind and with each person.",
+            group="Hugs",
+            handle=endpoints.stats,
+            query=StatsQuery,
+            reply=HugStats,
         ),
         Endpoint(
             method="GET",

@@ -16,7 +16,7 @@ create table hug_reactions (  -- one per hug, replaceable
     hug_id  uuid primary key,
     user_id uuid not null,  -- the recipient of the hug
     emoji   text not null check (length(emoji) between 1 and 32),
-    message text check (length(message) between 1 and 1120),
+    message text check (length(message) between 1 and 4096),  -- 140 characters as people count them
     at      timestamptz not null
 );
 

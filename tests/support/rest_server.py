@@ -22,6 +22,7 @@ from hub.handlers.group_views import GroupViews
 from hub.handlers.groups import GroupHandlers
 from hub.handlers.hugs import HugHandlers
 from hub.handlers.marks import MarkHandlers
+from hub.handlers.moments import MomentHandlers
 from hub.handlers.profiles import ProfileHandlers
 from hub.handlers.requests import RequestHandlers
 from hub.node import Node
@@ -218,6 +219,7 @@ async def rest_server(
             accounts=AccountHandlers(database, passwords, limits, SECRET, clock, server.logins_ended),
             profiles=ProfileHandlers(database, delivery),
             friends=FriendHandlers(database, delivery, clock, friend_limits),
+            moments=MomentHandlers(database, delivery, clock),
             hugs=HugHandlers(relations, commits, receipts, delivery, clock, fulfil=requests.fulfil),
             requests=requests,
             marks=MarkHandlers(database, clock, follows_max),
