@@ -1,4 +1,4 @@
-"""Who may open a WebSocket: path, origin, subprotocol, capacity; all before anything is spent.
+"""Who may open a session: path, origin, subprotocol, capacity; all before anything is spent.
 
 Invariant: the number of connections never exceeds what the node and one address may have, and a node
 that drains takes no new ones.
@@ -9,6 +9,7 @@ import ipaddress
 import sys
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
+from typing import Protocol
 
 from msgspec import Struct
 from websockets.exceptions import NegotiationError
@@ -16,6 +17,7 @@ from websockets.http11 import Request
 from websockets.server import ServerProtocol
 from websockets.typing import Origin, Subprotocol
 
+from domain.errors import Unavailable
 from domain.ids import uuid7
 from hub.connection import Connection, ConnectionCounts
 from hub.node import Node
@@ -64,6 +66,14 @@ class AdmissionLimits(Struct, frozen=True):
     trusted_proxies: tuple[str, ...]  # addresses or networks whose X-Forwarded-For is believed
 
 
+class Guest(Protocol):
+    """A stream or a poll: a session without a WebSocket."""
+
+    address: str
+    kind: str
+    session: Session
+
+
 class Admission:
     """The door of one node."""
 
@@ -88,21 +98,18 @@ class Admission:
         self._by_address: dict[str, int] = {}
         self._on_lost = self._release  # one bound method for all, instead of one each
         self.connections: set[Connection] = set()
+        self.guests: set[Guest] = set()
         self.is_draining = False
 
     def upgrade(self, transport: asyncio.Transport, request: Request) -> Connection:
         """Answer the handshake and make the connection. Raises: Refused, with what to answer instead."""
         if request.path.partition("?")[0] != PATH:
             raise Refused(404, f"WebSockets are served at {PATH}.")
-        if self.is_draining:
-            raise Refused(503, "This node is going away; connect again.", RETRY_AFTER_S)
-        if self._limits.connections and len(self.connections) >= self._limits.connections:
-            raise Refused(503, "This node is full; try again shortly.", RETRY_AFTER_S)
+        self._check_capacity()
         if request.headers.get("Sec-WebSocket-Version", VERSION) != VERSION:
             raise Refused(426, "This server speaks version 13.", headers=(("Sec-WebSocket-Version", VERSION),))
         address = self._address(transport, request)
-        if self._limits.per_address and self._by_address.get(address, 0) >= self._limits.per_address:
-            raise Refused(503, "Too many connections from this address.", RETRY_AFTER_S)
+        self._check_address(address)
         server = ServerProtocol(
             origins=self._origins(request), subprotocols=_SUBPROTOCOLS, select_subprotocol=_choose_subprotocol
         )
@@ -117,6 +124,36 @@ class Admission:
         codec = Codec(response.headers.get("Sec-WebSocket-Protocol", Codec.JSON.value))
         return self._connect(transport, codec, address, _bearer(request))
 
+    def admit(self, guest: Guest) -> None:
+        """Count *guest*, who came by an ordinary request. Raises: Unavailable."""
+        try:
+            self._check_capacity()
+            self._check_address(guest.address)
+        except Refused as refused:
+            raise Unavailable(str(refused), refused.retry_after_s * 1000) from None
+        self.guests.add(guest)
+        self._count(guest.address)
+
+    def release(self, guest: Guest) -> None:
+        """*guest* has gone. Harmless for one who has gone already."""
+        if guest in self.guests:
+            self.guests.discard(guest)
+            self._discount(guest.address)
+
+    def is_empty(self) -> bool:
+        """Has everybody gone?"""
+        return not self.connections and not self.guests
+
+    def _check_capacity(self) -> None:
+        if self.is_draining:
+            raise Refused(503, "This node is going away; connect again.", RETRY_AFTER_S)
+        if self._limits.connections and len(self.connections) + len(self.guests) >= self._limits.connections:
+            raise Refused(503, "This node is full; try again shortly.", RETRY_AFTER_S)
+
+    def _check_address(self, address: str) -> None:
+        if self._limits.per_address and self._by_address.get(address, 0) >= self._limits.per_address:
+            raise Refused(503, "Too many connections from this address.", RETRY_AFTER_S)
+
     def _connect(self, transport: asyncio.Transport, codec: Codec, address: str, bearer: str | None) -> Connection:
         connection = Connection(
             transport,
@@ -129,16 +166,22 @@ class Admission:
         )
         connection.session = Session(uuid7(self._clock()), connection, self._node, self._on_command, bearer)
         self.connections.add(connection)
-        self._by_address[address] = self._by_address.get(address, 0) + 1
+        self._count(address)
         return connection
 
     def _release(self, connection: Connection) -> None:
         self.connections.discard(connection)
-        left = self._by_address.get(connection.address, 0) - 1
+        self._discount(connection.address)
+
+    def _count(self, address: str) -> None:
+        self._by_address[address] = self._by_address.get(address, 0) + 1
+
+    def _discount(self, address: str) -> None:
+        left = self._by_address.get(address, 0) - 1
         if left > 0:
-            self._by_address[connection.address] = left
+            self._by_address[address] = left
         else:
-            self._by_address.pop(connection.address, None)
+            self._by_address.pop(address, None)
 
     def _origins(self, request: Request) -> list[Origin | None]:
         if self._limits.allowed_origins:

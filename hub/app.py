@@ -19,6 +19,7 @@ from domain.hug_requests import NO_REQUEST_LIMITS, RequestLimits
 from domain.ids import uuid7
 from hub.admission import Admission, AdmissionLimits
 from hub.api.app import ApiServices, build_api
+from hub.api.live import live_endpoints
 from hub.connection import ConnectionCounts
 from hub.counters import Histogram
 from hub.delivery import Delivery
@@ -46,6 +47,7 @@ from hub.room_upkeep import RoomUpkeep
 from hub.rooms import Rooms
 from hub.server import HubServer, OperatorsServer, listen
 from hub.settings import HubSettings
+from hub.streams import Streams
 from hub.sweep import Sweep
 from hub.tasks import Tasks
 from hub.tick import TickWriter
@@ -111,6 +113,8 @@ class Sockets(Struct, frozen=True):
     groups: GroupHandlers
     limits: Limits
     verifier: TokenVerifier
+    streams: Streams
+    receipts: Receipts
     sources: Sources
 
 
@@ -261,6 +265,7 @@ async def _build_sockets(stack: AsyncExitStack, settings: HubSettings, core: Cor
     )
     tick = TickWriter(asyncio.get_running_loop())
     admission = Admission(_admission_limits(settings), core.node, core.sweep, tick, counts, clock, dispatch.receive)
+    streams = Streams(admission, openings, core.node, core.sweep, clock)
     reader = MailboxReader(core.node, core.database)
     sources = Sources(
         admission=admission,
@@ -293,6 +298,8 @@ async def _build_sockets(stack: AsyncExitStack, settings: HubSettings, core: Cor
         groups,
         limits,
         verifier,
+        streams,
+        receipts,
         sources,
     )
 
@@ -319,6 +326,7 @@ async def _build_api(
             groups=sockets.groups,
             statuses=lambda _asker, users: core.presence.seen_by_friends(users),
             allowed_origins=settings.allowed_origins,
+            more_endpoints=live_endpoints(sockets.streams, core.database, sockets.receipts),
             more_routes=[*health.routes(), *page_routes()],
         )
     )

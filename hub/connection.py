@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable
 from typing import cast
 
+from hub.forms import FORMS
 from hub.session import HELLO_S, Session, State
 from hub.sweep import Sweep
 from hub.tick import TickWriter
@@ -63,6 +64,7 @@ class Connection(asyncio.Protocol):
         "address",
         "codec",
         "due",
+        "form",
         "session",
     )
 
@@ -80,6 +82,7 @@ class Connection(asyncio.Protocol):
         on_lost: "Callable[[Connection], None]",
     ) -> None:
         self.codec = codec
+        self.form = FORMS[codec]
         self.address = address
         self.due = 0
         self._transport = transport

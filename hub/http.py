@@ -19,6 +19,7 @@ from websockets.http11 import Request
 
 from hub.admission import Admission, Refused
 from hub.connection import as_transport
+from hub.line import EXTENSION, Line
 from hub.sweep import Sweep
 
 HEAD_MAX_BYTES = 16 * 1024
@@ -62,6 +63,7 @@ class HttpConnection(HttpToolsProtocol):
         self._head_bytes = 0  # of the request whose head is still incomplete; -1 once it is complete
         self._has_had_head = False
         self._deadline = _Deadline(self.head_is_late)
+        self._line: Line | None = None
         self._rest = b""  # what came behind the head of an upgrade
 
     def _should_upgrade_to_ws(self) -> bool:
@@ -83,6 +85,8 @@ class HttpConnection(HttpToolsProtocol):
         """asyncio: it is over."""
         self._deadline.on_late = None
         super().connection_lost(exc)
+        if self._line is not None:
+            self._line.lost()
 
     def head_is_late(self) -> None:
         """Sweep: a head that is still incomplete by now came too slowly."""
@@ -125,6 +129,8 @@ class HttpConnection(HttpToolsProtocol):
         if not (self.parser.should_upgrade() and self._should_upgrade()):
             self.scope["server"] = get_local_addr(self.transport)
             self.scope["client"] = get_remote_addr(self.transport)
+            self._line = self._line or Line(self.transport)
+            self.scope["extensions"] = {EXTENSION: self._line}  # type: ignore[dict-item]  # an object, not a declaration
         super().on_headers_complete()
 
     def handle_websocket_upgrade(self) -> None:

@@ -8,7 +8,8 @@ import asyncio
 import logging
 
 from domain.errors import Unavailable
-from hub.node import Member, Node, Payload
+from hub.forms import Payload
+from hub.node import Member, Node
 from protocol.codec import numbered
 from storage.inbox import InboxEvent, load_after
 from storage.postgres import Database

@@ -63,8 +63,11 @@ class HubCollector(Collector):
 
     def _gauges(self) -> Iterator[Metric]:
         s = self._sources
+        kinds = [guest.kind for guest in s.admission.guests]
         gauges = (
             ("hugmood_connections", "Open WebSocket connections.", len(s.admission.connections)),
+            ("hugmood_streams", "Open streams of server-sent events.", kinds.count("stream")),
+            ("hugmood_polls", "Long polls that wait.", kinds.count("poll")),
             ("hugmood_users", "Users with a session on this node.", len(s.node.seats)),
             ("hugmood_rooms", "Group hugs with a member on this node.", len(s.rooms.rooms)),
             ("hugmood_sessions_behind", "Sessions that are being read on from the mailbox.", len(s.node.behind)),

@@ -8,33 +8,11 @@ from collections.abc import Callable, Container, Iterable
 from typing import Protocol
 
 from domain.presence import Rank, merge
-from protocol.codec import Codec, encode_body, numbered, transcode
+from hub.forms import Payload
+from protocol.codec import encode_body, numbered
 from protocol.events import Presence
-from protocol.frames import BINARY, TEXT, frame
 from protocol.nodes import Sight
 from storage.inbox import InboxEvent
-
-
-class Payload:
-    """One event as frames, built once per codec however many sessions get it."""
-
-    __slots__ = ("_json", "_msgpack", "_text")
-
-    def __init__(self, text: bytes) -> None:
-        """*text*: the message as JSON."""
-        self._text = text
-        self._json: bytes | None = None
-        self._msgpack: bytes | None = None
-
-    def frame(self, codec: Codec) -> bytes:
-        """The frame for a session of *codec*."""
-        if codec is Codec.JSON:
-            if self._json is None:
-                self._json = frame(TEXT, self._text)
-            return self._json
-        if self._msgpack is None:
-            self._msgpack = frame(BINARY, transcode(self._text))
-        return self._msgpack
 
 
 class Member(Protocol):

@@ -16,12 +16,12 @@ from msgspec import Struct
 from domain.errors import Expired, Refusal, Unavailable
 from domain.presence import rank_of
 from domain.times import rfc3339
-from hub.connection import CLIENT_MESSAGE_MAX_BYTES, PING_AFTER_S, Connection
+from hub.connection import CLIENT_MESSAGE_MAX_BYTES, PING_AFTER_S
 from hub.node import Node
 from hub.registrar import Registrar
 from hub.rooms import Rooms
 from hub.session import IN_FLIGHT_MAX, UNACKED_MAX, Session, State
-from hub.sweep import Sweep
+from hub.sweep import Due, Sweep
 from hub.tokens import Claims, TokenVerifier
 from protocol.codes import CloseCode
 from protocol.commands import Hello
@@ -118,8 +118,8 @@ class Openings:
         session.expires_ms = claims.expires_ms
         session.expires_s = self._sweep.now + max(0, claims.expires_ms - self._clock()) // 1000 + 1
         session.expiry_told = False
-        connection = cast("Connection", session.wire)
-        self._sweep.add(connection, min(connection.due, session.next_expiry()))
+        wire = cast("Due", session.wire)
+        self._sweep.add(wire, min(wire.due, session.next_expiry()))
 
     async def run(self) -> None:
         """Open whoever waits, for ever."""

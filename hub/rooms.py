@@ -11,7 +11,8 @@ from collections.abc import Callable, Container, Sequence
 
 from domain.errors import Conflict
 from domain.squeezes import SLICE_MS, WINDOW_SLICES, Warm, Warmth, is_big
-from hub.node import Node, Payload
+from hub.forms import Payload
+from hub.node import Node
 from protocol.codec import encode_body
 from protocol.events import GroupJoined, GroupLeft, GroupPulse, UserRef
 from protocol.nodes import Mover, RoomChange, RoomMail, Squeezes

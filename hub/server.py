@@ -12,7 +12,8 @@ from typing import cast
 import uvicorn
 from starlette.types import ASGIApp
 
-from hub.admission import Admission
+from hub.admission import Admission, Guest
+from hub.connection import Connection
 from hub.http import HttpConnection
 from hub.registrar import Registrar
 from hub.sweep import Sweep
@@ -111,7 +112,7 @@ class HubServer(uvicorn.Server):
         self._admission.is_draining = True
         self._registrar.is_draining = True
         deadline = asyncio.get_running_loop().time() + self._drain_s
-        connections = list(self._admission.connections)
+        connections: list[Connection | Guest] = [*self._admission.connections, *self._admission.guests]
         # Clients come back spread over a time that grows with their number.
         spread_ms = min(RETRY_MAX_MS, 50 + len(connections) // 5)
         for start in range(0, len(connections), DRAIN_BATCH):
@@ -122,7 +123,7 @@ class HubServer(uvicorn.Server):
             async with asyncio.timeout_at(deadline):
                 await self._commits.drained()
                 await self._mutuals.drained()
-                while self._admission.connections:  # noqa: ASYNC110  ends within CLOSE_WITHIN_S of the sweep
+                while not self._admission.is_empty():  # noqa: ASYNC110  ends within CLOSE_WITHIN_S of the sweep
                     await asyncio.sleep(DRAIN_PAUSE_S)
         except TimeoutError:
             pass

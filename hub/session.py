@@ -13,11 +13,11 @@ from typing import Protocol
 
 from domain.presence import Rank
 from domain.times import rfc3339
-from hub.node import Node, Payload
-from protocol.codec import Codec, encode
+from hub.forms import Form, Payload, encode_as
+from hub.node import Node
+from protocol.codec import Codec
 from protocol.codes import CloseCode, Reconnect, reconnects
 from protocol.events import Bye, CaughtUp, Error, Message, Ok, SessionExpiring
-from protocol.frames import BINARY, TEXT, frame
 
 UNACKED_MAX = 256  # more, and the hub waits while the mailbox keeps
 IN_FLIGHT_MAX = 16  # commands of one session that wait for a server
@@ -35,11 +35,12 @@ log = logging.getLogger("hugmood.session")
 class Wire(Protocol):
     """The connection below a session."""
 
-    codec: Codec
+    codec: Codec  # of what it brings
+    form: Form  # of what it takes
     address: str
 
     def write(self, data: bytes) -> None:
-        """Queue one frame for the end of this tick."""
+        """Queue one message, in the form of this wire, for the end of this tick."""
 
     def close(self, code: CloseCode, reason: str) -> None:
         """Close frame, then the connection. The session's `bye` has been written before."""
@@ -91,6 +92,7 @@ class Session:
         "sid",
         "state",
         "user",
+        "window",
         "wire",
     )
 
@@ -116,6 +118,7 @@ class Session:
         self.rank = Rank.ONLINE
         self.cursor = 0
         self.acked = 0
+        self.window = UNACKED_MAX
         self.replay_to: int | None = None
         self.expires_ms = 0
         self.expires_s = 0  # second of the sweep's clock at which the token ends
@@ -226,8 +229,8 @@ class Session:
 
     def send(self, message: Message) -> None:
         """One message to this client alone."""
-        codec = self.wire.codec
-        self.wire.write(frame(TEXT if codec is Codec.JSON else BINARY, encode(message, codec)))
+        wire = self.wire
+        wire.write(encode_as(message, wire.form))
 
     def reply(self, message: Ok | Error) -> None:
         """Answer a command, unless the session has ended meanwhile."""
@@ -238,7 +241,7 @@ class Session:
         """Write the event if it is the next one; otherwise leave it in the mailbox. Never blocks, never buffers."""
         if seq != self.cursor + 1 or not self.may_take():
             return False
-        self.wire.write(payload.frame(self.wire.codec))
+        self.wire.write(payload.bytes_as(self.wire.form))
         self.cursor = seq
         if self.replay_to is not None:
             self._tell_caught_up()
@@ -246,17 +249,17 @@ class Session:
 
     def may_take(self) -> bool:
         """Is there room on the socket and in the window of unacknowledged events?"""
-        return self.state is State.LIVE and self.cursor - self.acked < UNACKED_MAX and self.wire.has_room()
+        return self.state is State.LIVE and self.cursor - self.acked < self.window and self.wire.has_room()
 
     def tell(self, payload: Payload) -> None:
         """An ephemeral event: written now or never."""
         if self.state is State.LIVE and self.wire.has_room():
-            self.wire.write(payload.frame(self.wire.codec))
+            self.wire.write(payload.bytes_as(self.wire.form))
 
     def show(self, subject: str, payload: Payload) -> None:
         """A friend's presence, a room's pulse: the latest per subject is kept while it cannot be written."""
         if self.state is State.LIVE and self.wire.has_room():
-            self.wire.write(payload.frame(self.wire.codec))
+            self.wire.write(payload.bytes_as(self.wire.form))
         elif self.state in (State.LIVE, State.OPENING):
             self._missed = self._missed if self._missed is not None else {}
             self._missed[subject] = payload
@@ -280,7 +283,7 @@ class Session:
     def ack(self, seq: int) -> None:
         """The client has everything up to *seq*, which is not beyond the cursor."""
         if seq > self.acked:
-            was_full = self.cursor - self.acked >= UNACKED_MAX
+            was_full = self.cursor - self.acked >= self.window
             self.acked = seq
             if was_full and self.node.is_short(self):
                 self.node.fell_behind(self)

@@ -27,6 +27,14 @@ class _Envelope(msgspec.Struct, gc=False):
     ref: Ref | None = None
 
 
+class _Typed(msgspec.Struct, gc=False):
+    """Any server message."""
+
+    type: str
+
+
+_NUMBERED = b'{"seq":'  # how `numbered` begins
+_json_type = msgspec.json.Decoder(_Typed)
 _json_commands: msgspec.json.Decoder[AnyCommand] = msgspec.json.Decoder(AnyCommand)
 _msgpack_commands: msgspec.msgpack.Decoder[AnyCommand] = msgspec.msgpack.Decoder(AnyCommand)
 _json_envelope = msgspec.json.Decoder(_Envelope)
@@ -86,6 +94,20 @@ def encode_body(event: msgspec.Struct) -> bytes:
 def numbered(body: bytes, seq: int) -> bytes:
     """The JSON text of a durable event for one recipient: *body* with its `seq` in front."""
     return b'{"seq":%d,%b' % (seq, body[1:])
+
+
+def event_chunk(text: bytes) -> bytes:
+    """A server message, JSON, as one event of text/event-stream (HTML, section 9.2.6). Only durable events have an `id`.
+
+    JSON holds line ends between its tokens only, where a blank means the same; here they would end the field.
+    """
+    kind = _json_type.decode(text).type.encode()
+    if b"\n" in text or b"\r" in text:
+        text = text.replace(b"\n", b" ").replace(b"\r", b" ")
+    if text.startswith(_NUMBERED):
+        seq = text[len(_NUMBERED) : text.index(b",")]
+        return b"id: %b\nevent: %b\ndata: %b\n\n" % (seq, kind, text)
+    return b"event: %b\ndata: %b\n\n" % (kind, text)
 
 
 def transcode(text: bytes) -> bytes:

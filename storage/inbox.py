@@ -82,6 +82,12 @@ async def load_heads(database: Database, users: Sequence[str]) -> dict[str, int]
     return {users[ord_ - 1]: seq for ord_, seq in rows}
 
 
+async def load_head(database: Database, user: str) -> tuple[int, int]:
+    """The last `seq` of *user*, and the last acknowledged one. Raises: Unavailable."""
+    row = await database.fetchrow("select seq, acked_seq from inbox_heads where user_id = $1", user)
+    return (row["seq"], row["acked_seq"]) if row is not None else (0, 0)
+
+
 async def load_epoch(database: Database) -> str:
     """The incarnation of this database: cursors of another one mean nothing here. Raises: Unavailable."""
     return str(await database.fetchval("select epoch from meta"))

@@ -46,6 +46,7 @@ class ApiServices(Struct, frozen=True, kw_only=True):
     """What REST needs. *statuses*(asker, users): the presence of those of *users* who are not offline.
 
     *allowed_origins*: other web origins whose pages may call; empty: none but the hub's own.
+    *more_endpoints*: those that need a whole hub behind them.
     *more_routes*: what else is served here, such as probes and files; looked at after the API's own.
     """
 
@@ -63,6 +64,7 @@ class ApiServices(Struct, frozen=True, kw_only=True):
     groups: GroupHandlers
     statuses: Statuses
     allowed_origins: Sequence[str] = ()
+    more_endpoints: Sequence[Endpoint] = ()
     more_routes: Sequence[BaseRoute] = ()
 
 
@@ -75,6 +77,7 @@ def declare(services: ApiServices) -> list[Endpoint]:
         *hug_endpoints(services.database, services.hugs, services.moments),
         *request_endpoints(services.database, services.requests, services.clock),
         *group_endpoints(services.database, services.groups),
+        *services.more_endpoints,
     ]
 
 
@@ -84,7 +87,10 @@ def build_api(services: ApiServices) -> Starlette:
     gate = Gate(services.database, services.verifier, services.limits, services.clock)
     by_path: dict[str, dict[str, Answer]] = {}
     for endpoint in endpoints:
-        by_path.setdefault(endpoint.path, {})[endpoint.method] = Responder(endpoint, gate).answer
+        answers = by_path.setdefault(endpoint.path, {})
+        answers[endpoint.method] = Responder(endpoint, gate).answer
+        if endpoint.method == "GET" and not endpoint.is_live:
+            answers["HEAD"] = answers["GET"]
     # Longer addresses first: /v1/hugs/seen is not the hug called "seen".
     paths = sorted(by_path, key=lambda path: ("{" in path, path))
     return Starlette(
@@ -101,10 +107,10 @@ def build_api(services: ApiServices) -> Starlette:
 
 def _by_method(answers: dict[str, Answer]) -> Answer:
     """One route per path for all methods, so that 405 names those there are and no other path is tried."""
-    allowed = ", ".join(sorted({*answers, "HEAD"} if "GET" in answers else answers))
+    allowed = ", ".join(sorted(answers))
 
     async def answer(request: Request) -> Response:
-        handle = answers.get("GET" if request.method == "HEAD" else request.method)
+        handle = answers.get(request.method)
         if handle is None:
             raise HTTPException(405, headers={"Allow": allowed})
         return await handle(request)
@@ -138,7 +144,7 @@ def _middleware(allowed_origins: Sequence[str]) -> list[Middleware]:
         CORSMiddleware,
         allow_origins=list(allowed_origins),
         allow_methods=["GET", "POST", "PATCH", "DELETE"],
-        allow_headers=["Authorization", "Content-Type"],
+        allow_headers=["Authorization", "Content-Type", "Last-Event-ID"],
         expose_headers=["Retry-After"],
         max_age=CORS_MAX_AGE_S,
     )

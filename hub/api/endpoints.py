@@ -25,6 +25,7 @@ from storage.postgres import Database
 from storage.users import load_caller
 
 BODY_MAX_BYTES = 16 * 1024
+JSON = "application/json"
 CALLS_BY_USER = Limit("calls", 1_200, 60_000)
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -50,6 +51,7 @@ class Call(Struct, frozen=True, kw_only=True):
     body: Any = None
     query: Any = None
     id: str = ""  # of the path
+    request: Request | None = None  # for answers that take their time
 
     @property
     def actor(self) -> Actor:
@@ -60,7 +62,10 @@ class Call(Struct, frozen=True, kw_only=True):
 
 
 class Endpoint(Struct, frozen=True, kw_only=True):
-    """One method on one path. *reply*: the type of what *handle* returns."""
+    """One method on one path. *reply*: the type of what *handle* returns, unless that is a response already.
+
+    *media_type*: of the answer. *headers*: those it looks at. *is_live*: the answer waits for events, so there is no HEAD.
+    """
 
     method: str
     path: str
@@ -74,6 +79,9 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     status: int = 200
     auth: Auth = Auth.NEEDED
     errors: Sequence[ErrorCode] = ()
+    media_type: str = JSON
+    headers: Sequence[str] = ()
+    is_live: bool = False
 
 
 class Gate:
@@ -125,8 +133,10 @@ class Responder:
         except Exception:
             log.exception("a request failed", extra={"method": self._endpoint.method, "path": self._endpoint.path})
             return internal()
+        if isinstance(reply, Response):
+            return reply
         headers = {"Cache-Control": "no-store"}
-        return Response(_encoder.encode(reply), self._endpoint.status, headers, "application/json")
+        return Response(_encoder.encode(reply), self._endpoint.status, headers, JSON)
 
     async def _check(self, request: Request) -> Call:
         endpoint = self._endpoint
@@ -139,6 +149,7 @@ class Responder:
             body=await self._read_body(request),
             query=self._read_query(request),
             id=_canonical(request.path_params.get("id")),
+            request=request,
         )
 
     def _claims(self, request: Request) -> Claims | None:

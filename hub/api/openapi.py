@@ -42,7 +42,7 @@ def describe(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
         "info": {
             "title": "HugMood",
             "version": VERSION,
-            "description": "Accounts, friends and the history of hugs. What happens live happens at /v1/socket.",
+            "description": "Accounts, friends and the history of hugs. What happens live happens at /v1/socket, or at /v1/events and /v1/poll for those who have none.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
@@ -113,12 +113,12 @@ def _operation(endpoint: Endpoint, refs: dict[str, Any]) -> dict[str, Any]:
         "responses": {
             str(endpoint.status): {
                 "description": "Done.",
-                "content": {"application/json": {"schema": refs[_key(endpoint.reply)]}},
+                "content": {endpoint.media_type: {"schema": refs[_key(endpoint.reply)]}},
             },
             **_refusals(endpoint),
         },
     }
-    parameters = [*_path_parameters(endpoint), *_query_parameters(endpoint)]
+    parameters = [*_path_parameters(endpoint), *_query_parameters(endpoint), *_header_parameters(endpoint)]
     if parameters:
         operation["parameters"] = parameters
     if endpoint.body is not None:
@@ -162,6 +162,11 @@ def _query_parameters(endpoint: Endpoint) -> Iterator[dict[str, Any]]:
         if len(options) == 1:  # absent, not null: a query has no null
             schema = {**{k: v for k, v in schema.items() if k != "anyOf"}, **options[0]}
         yield {"name": name, "in": "query", "required": name in _required(endpoint.query), "schema": schema}
+
+
+def _header_parameters(endpoint: Endpoint) -> Iterator[dict[str, Any]]:
+    for name in endpoint.headers:
+        yield {"name": name, "in": "header", "required": False, "schema": {"type": "string"}}
 
 
 def _properties(kind: type[Struct]) -> Iterator[tuple[str, dict[str, Any]]]:

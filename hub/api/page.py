@@ -63,7 +63,11 @@ def _article(path: str, method: str, operation: dict[str, Any], schemas: dict[st
         yield _table("Body", [(name, inner, name in required) for name, inner in body["properties"].items()])
     for status, response in operation["responses"].items():
         if status.startswith("2"):
-            reply = _resolve(response["content"]["application/json"]["schema"], schemas)
+            ((media_type, content),) = response["content"].items()
+            reply = _resolve(content["schema"], schemas)
+            if "properties" not in reply:
+                yield f"<p>Answer {status}: <code>{escape(media_type)}</code>.</p>"
+                continue
             yield _table(f"Answer {status}", [(name, inner, True) for name, inner in reply["properties"].items()])
     refusals = sorted(status for status in operation["responses"] if not status.startswith("2"))
     yield f"<p>Refusals: {', '.join(refusals) or 'none'}.</p></article>"

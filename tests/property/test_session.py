@@ -11,7 +11,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from hub.node import Node, Payload
+from hub.forms import Form, Payload
+from hub.node import Node
 from hub.session import UNACKED_MAX, Session
 from protocol.codec import Codec, numbered
 from protocol.codes import CloseCode
@@ -28,6 +29,7 @@ class RecordingWire:
     """A connection that keeps what was written."""
 
     codec = Codec.JSON
+    form = Form.JSON
     address = "test"
 
     def __init__(self) -> None:

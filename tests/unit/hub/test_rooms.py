@@ -8,9 +8,9 @@ import pytest
 
 from domain.errors import Conflict
 from domain.presence import Rank
-from hub.node import Node, Payload
+from hub.forms import Form, Payload
+from hub.node import Node
 from hub.rooms import Rooms
-from protocol.codec import Codec
 from protocol.nodes import Mover, RoomChange, RoomMail, Squeezes
 from storage.rooms import RoomRow
 
@@ -52,7 +52,7 @@ class Someone:
         self.got_more = asyncio.Event()
 
     def tell(self, payload: Payload) -> None:
-        frame = payload.frame(Codec.JSON)
+        frame = payload.bytes_as(Form.JSON)
         self.got.append(msgspec.json.decode(frame[frame.index(b"{") :]))
         self.got_more.set()
 
