@@ -59,7 +59,7 @@ class How(StrEnum):
     SQUEEZE = "squeeze"
 
 
-class Member(Struct, frozen=True, kw_only=True):
+class Member(Struct, frozen=True, kw_only=True, gc=False):
     """*joined_ms*: of the present or last stay. *away_ms*: connected nowhere since then. *version*: of the last change."""
 
     user: str

@@ -164,7 +164,7 @@ async def _build_core(stack: AsyncExitStack, settings: HubSettings) -> Core:
     rooms = Rooms(node, doorbell, listener, clock)
     mailer = RoomMailer(node.id, database, presence, directory, doorbell, unsure=node.is_unseen)
     room_upkeep = RoomUpkeep(rooms, mailer, database)
-    groups = GroupCommits(database, clock, partial(_group_changed, delivery, room_upkeep))
+    groups = GroupCommits(database, clock, partial(_group_changed, delivery, room_upkeep), presence.invisible)
     rooms.on_big_squeeze = lambda room: tasks.start(_complete_by_squeeze(groups, rooms, room), "a big squeeze")
     listener.on_mail = delivery.receive
     delivery.on_room_change = rooms.seated_elsewhere

@@ -16,12 +16,12 @@ from msgspec import Struct
 
 from domain.errors import Conflict, Refusal, Unavailable
 from domain.groups import Act, Group, Member, Tiding, apply, no_such_group
-from storage.group_events import compose_events
+from storage.group_events import Invisible, compose_events
 from storage.groups import load_group, lock_group, save_step
 from storage.inbox import InboxEvent, append_within
 from storage.postgres import Database
 
-BATCH_MAX = 500
+BATCH_MAX = 200
 WAITING_MAX = 20_000  # acts in memory that are not committed, of all groups
 TRIES = 4
 KEPT_MEMBERS_MAX = 100_000  # of all groups whose state is kept
@@ -63,12 +63,23 @@ class _RaceLost(Exception):  # noqa: N818  nothing is wrong
 
 
 class GroupCommits:
-    """The acts of one process. *on_change* is told of each commit, after it, never concurrently for one group."""
+    """The acts of one process.
 
-    def __init__(self, database: Database, clock: Callable[[], int], on_change: Callable[[GroupChange], None]) -> None:
+    *on_change* is told of each commit, after it, never concurrently for one group. *invisible*: those of some
+    users who want to be seen nowhere, which `group.completed` respects.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Callable[[], int],
+        on_change: Callable[[GroupChange], None],
+        invisible: Invisible,
+    ) -> None:
         self._database = database
         self._clock = clock
         self._on_change = on_change
+        self._invisible = invisible
         self._kept: OrderedDict[str, Group] = OrderedDict()  # the least recently used first
         self._kept_members = 0
         self._waiting: dict[str, list[_Waiting]] = {}
@@ -179,7 +190,7 @@ class GroupCommits:
             return None, folded if newest is before else None
         try:
             async with self._database.transaction() as connection:
-                return await _save(connection, before, folded, now_ms), folded
+                return await self._save(connection, before, folded, now_ms), folded
         except _RaceLost:
             return None, None
 
@@ -195,12 +206,24 @@ class GroupCommits:
                 folded = _fold(before, batch, now_ms)
                 change = None
                 if folded.after is not before:
-                    change = await _save(connection, before, folded, now_ms)
+                    change = await self._save(connection, before, folded, now_ms)
         except _RaceLost:
             return None, None, None
         if before is not None and change is None:
             self._keep(before)
         return change, folded, before
+
+    async def _save(
+        self, connection: PoolConnectionProxy, before: Group | None, folded: _Folded, now_ms: int
+    ) -> GroupChange:
+        """Raises: _RaceLost."""
+        after = folded.after
+        assert after is not None  # noqa: S101  a group is never unmade
+        if not await save_step(connection, before, after, list(folded.changed.values())):
+            raise _RaceLost
+        events = await compose_events(connection, after, folded.tidings, now_ms, self._invisible)
+        stored = await append_within(connection, events) if events else []
+        return GroupChange(before, after, tuple(folded.changed.values()), stored)
 
     def _committed(self, change: GroupChange) -> None:
         self.commits += 1
@@ -226,17 +249,6 @@ class GroupCommits:
         old = self._kept.pop(group, None)
         if old is not None:
             self._kept_members -= len(old.members)
-
-
-async def _save(connection: PoolConnectionProxy, before: Group | None, folded: _Folded, now_ms: int) -> GroupChange:
-    """Raises: _RaceLost."""
-    after = folded.after
-    assert after is not None  # noqa: S101  a group is never unmade
-    if not await save_step(connection, before, after, list(folded.changed.values())):
-        raise _RaceLost
-    events = await compose_events(connection, after, folded.tidings, now_ms)
-    stored = await append_within(connection, events) if events else []
-    return GroupChange(before, after, tuple(folded.changed.values()), stored)
 
 
 def _fold(before: Group | None, batch: Sequence[_Waiting], now_ms: int) -> _Folded:

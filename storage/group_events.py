@@ -1,10 +1,11 @@
 """Tidings of a group hug as durable events, ready to be appended to the inboxes of whom they concern."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence, Set
 from typing import cast
 
 from asyncpg.pool import PoolConnectionProxy
 
+from domain.errors import Unavailable
 from domain.groups import Group, How, Member, Tiding, Told, took_part
 from domain.times import rfc3339
 from protocol.codec import encode_body
@@ -20,14 +21,20 @@ select blocked_id, user_id from blocks where blocked_id = any($1::uuid[]) and us
 """
 
 
+Invisible = Callable[[Sequence[str]], Awaitable[set[str]]]
+
+
 async def compose_events(
-    connection: PoolConnectionProxy, group: Group, tidings: Sequence[Tiding], now_ms: int
+    connection: PoolConnectionProxy, group: Group, tidings: Sequence[Tiding], now_ms: int, invisible: Invisible
 ) -> list[NewEvent]:
-    """What each user of *tidings* is told; those who are told the same share one body."""
+    """What each user of *tidings* is told; those who are told the same share one body.
+
+    *invisible*: those of some users who want to be seen nowhere; while that cannot be told, all are taken for it.
+    """
     events: list[NewEvent] = []
     for tiding in tidings:
         if tiding.told is Told.COMPLETED:
-            events += await _completed(connection, group, tiding.to, now_ms)
+            events += await _completed(connection, group, tiding.to, now_ms, invisible)
         else:
             events += _same_for_all(_plain(group, tiding, now_ms), tiding.to)
     return events
@@ -52,15 +59,22 @@ def _plain(group: Group, tiding: Tiding, now_ms: int) -> Message:
     )
 
 
-async def _completed(connection: PoolConnectionProxy, group: Group, to: Sequence[str], now_ms: int) -> list[NewEvent]:
-    """The participants are the same for all, but for those who are blocked with one of them."""
+async def _completed(
+    connection: PoolConnectionProxy, group: Group, to: Sequence[str], now_ms: int, invisible: Invisible
+) -> list[NewEvent]:
+    """The participants are the same for all, but for who is blocked with one of them, or is named to nobody else."""
     everybody = took_part(group)
     named = everybody[:PARTICIPANTS_MAX]
-    hidden: dict[str, set[str]] = {}
-    for one, other in await connection.fetch(_BLOCKS, [member.user for member in named], to):
-        hidden.setdefault(str(other), set()).add(str(one))
+    users = [member.user for member in named]
+    try:
+        unseen = await invisible(users)
+    except Unavailable:
+        unseen = set(users)
+    hidden = {user: unseen - {user} for user in unseen}
+    for one, other in await connection.fetch(_BLOCKS, users, to):
+        hidden[str(other)] = hidden.get(str(other), unseen) | {str(one)}
 
-    def event(without: set[str]) -> Message:
+    def event(without: Set[str]) -> Message:
         began_ms, ended_ms = cast("int", group.began_ms), cast("int", group.ended_ms)
         return GroupCompleted(
             at=rfc3339(now_ms),
@@ -72,7 +86,7 @@ async def _completed(connection: PoolConnectionProxy, group: Group, to: Sequence
             duration_ms=max(0, ended_ms - began_ms),
         )
 
-    events = _same_for_all(event(set()), [user for user in to if user not in hidden])
+    events = _same_for_all(event(unseen), [user for user in to if user not in hidden])
     for user, without in hidden.items():
         events += _same_for_all(event(without), [user])
     return events

@@ -83,7 +83,7 @@ def _care_jobs(settings: WorkerSettings, database: Database, link: RedisLink) ->
     return [
         *Care(settings.database_url, database, directory, presence).jobs(),
         *RequestCare(database, ringing).jobs(),
-        *GroupCare(database, directory, ringing, mailer, _now_ms).jobs(),
+        *GroupCare(database, presence, directory, ringing, mailer, _now_ms).jobs(),
     ]
 
 

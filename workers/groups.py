@@ -14,6 +14,7 @@ from storage.directory import Directory
 from storage.group_commits import GroupChange, GroupCommits
 from storage.group_seats import HeldSeat, load_due, load_seats_held
 from storage.postgres import Database
+from storage.presence import Presence
 from storage.ringing import Ringing
 from storage.room_mail import RoomMailer, news_of
 from workers.retry import Job
@@ -31,7 +32,13 @@ class GroupCare:
     """The jobs of group hugs in the queue `care`."""
 
     def __init__(
-        self, database: Database, directory: Directory, ringing: Ringing, mailer: RoomMailer, clock: Callable[[], int]
+        self,
+        database: Database,
+        presence: Presence,
+        directory: Directory,
+        ringing: Ringing,
+        mailer: RoomMailer,
+        clock: Callable[[], int],
     ) -> None:
         self._database = database
         self._directory = directory
@@ -39,7 +46,7 @@ class GroupCare:
         self._mailer = mailer
         self._clock = clock
         self._untold: list[GroupChange] = []
-        self._commits = GroupCommits(database, clock, self._untold.append)
+        self._commits = GroupCommits(database, clock, self._untold.append, presence.invisible)
 
     def jobs(self) -> list[Job]:
         """What a runner of `Queue.CARE` is given."""

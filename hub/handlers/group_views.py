@@ -6,7 +6,7 @@ seen nowhere; while nobody can tell who that is, it names only the one who asks.
 
 import heapq
 from collections import OrderedDict
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 
 from domain.errors import Unavailable
 from domain.groups import Group, Member, seniority
@@ -20,6 +20,8 @@ from storage.postgres import Database
 from storage.presence import Presence
 
 NAMED_MAX = 200
+NAMES_MAX_BYTES = 40 * 1024  # of the 64 KiB of a server message; the texts of the group need room too
+REF_BYTES = 64  # of one member, beside the name
 REMEMBERED_MAX = 500  # rooms
 INVISIBLE_MS = 1_000  # how long it is remembered who is invisible: many who join at once ask the same
 
@@ -27,10 +29,10 @@ INVISIBLE_MS = 1_000  # how long it is remembered who is invisible: many who joi
 class _Remembered:
     """What all who look at a room in the same moment have in common."""
 
-    __slots__ = ("asked", "earliest", "group", "hidden", "until_ms")
+    __slots__ = ("asked", "earliest", "hidden", "until_ms", "version")
 
     def __init__(self, group: Group) -> None:
-        self.group = group
+        self.version = group.version  # not the group itself, which may be large
         self.earliest = heapq.nsmallest(NAMED_MAX, (m for m in group.members.values() if m.is_joined), key=seniority)
         self.asked: set[str] = set()
         self.hidden: set[str] = set()
@@ -58,7 +60,7 @@ class GroupViews:
             group,
             host_name=host.name if host is not None and group.host not in blocked else None,
             membership=member.state if member is not None else None,
-            members=[UserRef(one.user, one.name) for one in seen if one.user not in blocked],
+            members=_refs(one for one in seen if one.user not in blocked),
         )
 
     async def visible(self, members: Sequence[Member], asker: str) -> list[Member]:
@@ -71,7 +73,7 @@ class GroupViews:
 
     def _remember(self, group: Group) -> _Remembered:
         old = self._remembered.get(group.id)
-        if old is not None and old.group is group:
+        if old is not None and old.version == group.version:
             return old
         new = self._remembered[group.id] = _Remembered(group)
         if old is not None:
@@ -94,6 +96,18 @@ class GroupViews:
             return [member for member in room.earliest if member.user == asker]
         asked.update(users)
         return [member for member in room.earliest if member.user == asker or member.user not in hidden]
+
+
+def _refs(members: Iterable[Member]) -> list[UserRef]:
+    """*members* as others see them, as many as fit into a message."""
+    refs: list[UserRef] = []
+    left = NAMES_MAX_BYTES
+    for member in members:
+        left -= len(member.name.encode()) + REF_BYTES
+        if left < 0:
+            break
+        refs.append(UserRef(member.user, member.name))
+    return refs
 
 
 def view_of(

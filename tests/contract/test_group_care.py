@@ -1,7 +1,7 @@
 """What time does to group hugs, against real servers: due groups, and seats whose owners are connected nowhere."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 import pytest
@@ -25,6 +25,10 @@ from workers.groups import SURE_AFTER_MS, GroupCare
 pytestmark = pytest.mark.contract
 
 
+async def nobody(_users: Sequence[str]) -> set[str]:
+    return set()
+
+
 class Stage:
     """Two workers, a hub's directory, and a clock that a test moves."""
 
@@ -33,7 +37,7 @@ class Stage:
         self.database = database
         self.redis = redis
         self.hub = Directory(redis, "hub")
-        self.commits = GroupCommits(database, self.clock, lambda _change: None)
+        self.commits = GroupCommits(database, self.clock, lambda _change: None, nobody)
         self.worker, self.other_worker = self._care("worker-1"), self._care("worker-2")
 
     def clock(self) -> int:
@@ -43,7 +47,7 @@ class Stage:
         directory, doorbell = Directory(self.redis, name), Doorbell(self.redis, name)
         presence = Presence(self.redis, self.database, directory, doorbell, lambda _sight: None)
         mailer = RoomMailer(name, self.database, presence, directory, doorbell, unsure=lambda _user: True)
-        return GroupCare(self.database, directory, Ringing(directory, doorbell), mailer, self.clock)
+        return GroupCare(self.database, presence, directory, Ringing(directory, doorbell), mailer, self.clock)
 
     async def room(self, host: str, *guests: str, starts_ms: int | None = None) -> str:
         made = make_group(

@@ -2,12 +2,12 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 import pytest
 
-from domain.errors import Conflict, Forbidden, NotFound, Refusal
+from domain.errors import Conflict, Forbidden, NotFound, Refusal, Unavailable
 from domain.groups import (
     SEAT_KEPT_MS,
     Away,
@@ -53,8 +53,14 @@ class Nodes:
         self.database = database
         self.clock = Clock()
         self.changes: list[GroupChange] = []
-        self.one = GroupCommits(database, self.clock, self.changes.append)
-        self.two = GroupCommits(other, self.clock, self.changes.append)
+        self.unseen: set[str] | None = set()  # None: nobody can tell
+        self.one = GroupCommits(database, self.clock, self.changes.append, self.invisible)
+        self.two = GroupCommits(other, self.clock, self.changes.append, self.invisible)
+
+    async def invisible(self, users: Sequence[str]) -> set[str]:
+        if self.unseen is None:
+            raise Unavailable
+        return self.unseen & set(users)
 
     async def host(self, host: str, *guests: str, capacity: int = 50) -> str:
         """A group of *host* with *guests* in it; both nodes know it."""
@@ -316,3 +322,47 @@ async def test_a_scheduled_group_begins_in_time(nodes: Nodes) -> None:
     assert (stored.state, stored.version) == (GroupState.ACTIVE, 3)
     assert await nodes.told(ana) == ["group.started"]
     assert await nodes.told(bo) == ["group.invited"]
+
+
+async def test_who_is_invisible_is_named_to_nobody_else(nodes: Nodes) -> None:
+    ana, bo, cleo = await make_users(nodes.database, 3)
+
+    async def named(unseen: set[str] | None) -> list[list[str]]:
+        group_id = await nodes.host(ana, bo, cleo)
+        nodes.unseen = unseen
+        await nodes.one.act(group_id, Complete(ana))
+        ends = [
+            msgspec.json.decode((await load_after(nodes.database, [(u, 0)], 100))[-1].body) for u in (ana, bo, cleo)
+        ]
+        assert {end["count"] for end in ends} == {3}
+        return [[one["id"] for one in end["participants"]] for end in ends]
+
+    assert await named({bo}) == [[ana, cleo], [ana, bo, cleo], [ana, cleo]]
+    assert await named(None) == [[ana], [bo], [cleo]], "while nobody can tell, nobody is named to others"
+
+
+async def test_what_failed_can_be_done_again(nodes: Nodes) -> None:
+    """The end of a connection in the middle of a commit: unavailable, nothing half done, and the same act works."""
+    ana, bo, cleo = await make_users(nodes.database, 3)
+    group_id = await nodes.host(ana)
+    async with nodes.database.transaction() as lock:
+        await lock.execute("select from groups where id = $1 for update", group_id)
+        waiting = asyncio.create_task(nodes.two.act(group_id, Join(bo, "Ana")))
+        await until_blocked(nodes.database)
+        await lock.fetch(
+            "select pg_terminate_backend(pid) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+        )
+        with pytest.raises(Unavailable):
+            await waiting
+    assert not (await nodes.stored(group_id)).is_joined(bo)
+    await outcomes(nodes.two.act(group_id, Join(bo, "Ana")), nodes.one.act(group_id, Join(cleo, "Ana")))
+    assert (await nodes.stored(group_id)).joined == 3
+
+
+async def until_blocked(database: Database) -> None:
+    """Return once some session waits for a lock."""
+    async with asyncio.timeout(20):
+        while not await database.fetchval(
+            "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+        ):
+            pass  # looking is waiting enough

@@ -217,3 +217,28 @@ async def test_limits(database_url: str, redis_url: str) -> None:
         await act(ana, "cancel", groups.pop())
         response = await ana.post("/v1/groups", {"id": uuid7(server.clock()), "name": "Sunday"})
         assert (response.status_code, response.json()["code"]) == (429, "rate_limited")
+
+
+async def test_a_room_of_long_names_fits_into_a_message(server: RestServer) -> None:
+    ana = await server.user("Ana")
+    group = await host(server, ana, capacity=300, description="é" * 280, message="é" * 280)
+    users = [uuid7(server.clock()) for _ in range(250)]
+    await server.database.execute(
+        "insert into users (id, is_anonymous, created_at) select u, true, now() from unnest($1::uuid[]) u", users
+    )
+    await server.database.execute(
+        "insert into profiles (user_id, display_name) select u, repeat('𝔸', 64) from unnest($1::uuid[]) u", users
+    )
+    await server.database.execute(
+        """
+        insert into group_members (group_id, user_id, state, joined_at, took_part, version)
+        select $1, u, 'joined', now(), true, 2 from unnest($2::uuid[]) u
+        """,
+        group,
+        users,
+    )
+    await server.database.execute("update groups set joined = 251, version = 2 where id = $1", group)
+    response = await ana.call("GET", f"/v1/groups/{group}")
+    assert response.json()["count"] == 251
+    assert len(response.content) < 60 * 1024
+    assert len(response.json()["members"]) > 100

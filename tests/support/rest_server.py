@@ -207,7 +207,7 @@ async def rest_server(
         doorbell = Doorbell(redis, "rest")
         presence = Presence(redis, database, Directory(redis, "rest"), doorbell, lambda _sight: None)
         rooms = Rooms(Node("rest"), doorbell, Listener(redis_url, redis, "rest"), clock)
-        group_commits = GroupCommits(database, clock, lambda change: delivery.ring(change.events))
+        group_commits = GroupCommits(database, clock, lambda change: delivery.ring(change.events), presence.invisible)
         requests = RequestHandlers(database, delivery, presence.shown, clock, request_limits)
         http = await stack.enter_async_context(httpx.AsyncClient(timeout=20))
         server = RestServer("", http, database, delivery, clock)
