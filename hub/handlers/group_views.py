@@ -4,6 +4,7 @@ Invariant: a view names nobody who is blocked with the one who asks and, in a ro
 seen nowhere; while nobody can tell who that is, it names only the one who asks. `count` counts all.
 """
 
+import asyncio
 import heapq
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence, Set
@@ -26,17 +27,37 @@ REMEMBERED_MAX = 500  # rooms
 INVISIBLE_MS = 1_000  # how long it is remembered who is invisible: many who join at once ask the same
 
 
+class _Hidden:
+    """Who of a room wants to be seen nowhere, asked about once by all who look in the same moment."""
+
+    def __init__(self, presence: Presence) -> None:
+        self._presence = presence
+        self._asking = asyncio.Lock()
+        self._asked: set[str] = set()
+        self._hidden: set[str] = set()
+        self._until_ms = 0
+
+    async def among(self, users: Sequence[str], now_ms: int) -> Set[str]:
+        """Those of *users*, and perhaps others. Raises: Unavailable."""
+        async with self._asking:
+            if not now_ms < self._until_ms <= now_ms + INVISIBLE_MS:
+                self._asked, self._hidden, self._until_ms = set(), set(), now_ms + INVISIBLE_MS
+            fresh = [user for user in users if user not in self._asked]
+            if fresh:
+                self._hidden |= await self._presence.invisible(fresh)
+                self._asked.update(fresh)
+            return self._hidden
+
+
 class _Remembered:
-    """What all who look at a room in the same moment have in common."""
+    """What all who look at a room at one version of it have in common."""
 
-    __slots__ = ("asked", "earliest", "hidden", "until_ms", "version")
+    __slots__ = ("earliest", "hidden", "version")
 
-    def __init__(self, group: Group) -> None:
+    def __init__(self, group: Group, hidden: _Hidden) -> None:
         self.version = group.version  # not the group itself, which may be large
         self.earliest = heapq.nsmallest(NAMED_MAX, (m for m in group.members.values() if m.is_joined), key=seniority)
-        self.asked: set[str] = set()
-        self.hidden: set[str] = set()
-        self.until_ms = 0
+        self.hidden = hidden
 
 
 class GroupViews:
@@ -75,9 +96,8 @@ class GroupViews:
         old = self._remembered.get(group.id)
         if old is not None and old.version == group.version:
             return old
-        new = self._remembered[group.id] = _Remembered(group)
-        if old is not None:
-            new.asked, new.hidden, new.until_ms = old.asked, old.hidden, old.until_ms
+        hidden = old.hidden if old is not None else _Hidden(self._presence)
+        new = self._remembered[group.id] = _Remembered(group, hidden)
         self._remembered.move_to_end(group.id)
         if len(self._remembered) > REMEMBERED_MAX:
             self._remembered.popitem(last=False)
@@ -85,16 +105,10 @@ class GroupViews:
 
     async def _seen(self, room: _Remembered, asker: str) -> list[Member]:
         """The earliest members who may be seen to be here."""
-        now_ms = self._clock()
-        if room.until_ms <= now_ms or room.until_ms > now_ms + INVISIBLE_MS:
-            room.asked, room.hidden, room.until_ms = set(), set(), now_ms + INVISIBLE_MS
-        asked, hidden = room.asked, room.hidden
-        users = [member.user for member in room.earliest if member.user not in asked]
         try:
-            hidden |= await self._presence.invisible(users)
+            hidden = await room.hidden.among([member.user for member in room.earliest], self._clock())
         except Unavailable:
             return [member for member in room.earliest if member.user == asker]
-        asked.update(users)
         return [member for member in room.earliest if member.user == asker or member.user not in hidden]
 
 

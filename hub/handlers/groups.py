@@ -84,7 +84,7 @@ class GroupHandlers:
             group = await self._commits.act(group_id, *acts)
         elif group.creator != actor.user:
             raise Conflict("This id belongs to another group hug. Make a new UUIDv7 for each.")
-        return await self._answer(actor, group, [user for user in asked if user in group.members])
+        return await self._answer(actor, group, _invited_by(actor, group, asked))
 
     async def invite(self, actor: Actor, command: GroupInvite) -> Ok:
         """Ask more people to come. Who cannot be reached, by the actor or by the host, is left out."""
@@ -95,7 +95,9 @@ class GroupHandlers:
             blocked = await load_blocked_with(self._database, group.host)
             reachable = {user: name for user, name in reachable.items() if user not in blocked}
         group = await self._commits.act(group.id, Invite(actor.user, reachable, self._invited_most))
-        return Ok(id=group.id, ids=[user for user in asked if user in reachable and user in group.members])
+        # Of an open group these are all of them, whether they are in it or not: nothing shows who is.
+        invited = [user for user in asked if user in reachable]
+        return Ok(id=group.id, ids=_invited_by(actor, group, invited) if group.is_over else invited)
 
     async def join(self, actor: Actor, command: GroupJoin) -> Ok:
         """Come in: whoever knows the id may."""
@@ -188,6 +190,12 @@ class GroupHandlers:
 def _others(actor: Actor, users: Sequence[str]) -> list[str]:
     """Each of *users* once, without the actor."""
     return [user for user in dict.fromkeys(user.lower() for user in users) if user != actor.user]
+
+
+def _invited_by(actor: Actor, group: Group, users: Sequence[str]) -> list[str]:
+    """Those of *users* whom the actor has invited; that somebody else is here is not told this way."""
+    members = group.members
+    return [user for user in users if user in members and members[user].invited_by == actor.user]
 
 
 def _may_be_hugged(relation: Relation) -> bool:

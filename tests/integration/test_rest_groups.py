@@ -87,6 +87,23 @@ async def test_a_group_from_its_creation_to_its_end(server: RestServer) -> None:
         assert [one["name"] for one in event["participants"]] == ["Ana", "Ben", "Dan"]
 
 
+async def test_inviting_does_not_tell_who_is_here(server: RestServer) -> None:
+    ana, ben, cleo = await server.users("Ana", "Ben", "Cleo")
+    await server.befriend(ana, ben)
+    body = {"id": uuid7(server.clock()), "name": "Sunday", "invite": [ben.id, cleo.id]}
+    group = body["id"]
+    first = await ana.post("/v1/groups", body)
+    assert first.json()["ids"] == [ben.id]
+    await act(cleo, "join", group)
+    assert (await ana.post("/v1/groups", body)).json()["ids"] == [ben.id], "Cleo came by herself"
+    for _ in range(2):  # Ben is asked, declines, is asked: all the same to Ana
+        assert (await act(ana, "invite", group, users=[ben.id, cleo.id]))["ids"] == [ben.id]
+        await act(ben, "leave", group)
+    await act(ana, "complete", group)
+    assert (await act(ana, "invite", group, users=[ben.id, cleo.id]))["ids"] == [ben.id]
+    assert [event["type"] for event in server.delivery.events(ben.id)].count("group.invited") == 1
+
+
 async def test_lists_and_pages(server: RestServer) -> None:
     ana, ben, cleo = await server.users("Ana", "Ben", "Cleo")
     await server.befriend(ana, ben)
