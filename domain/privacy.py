@@ -39,6 +39,7 @@ class Relation(Struct, frozen=True, gc=False):
     exists: bool
     is_friend: bool = False
     is_blocked: bool = False  # in either direction
+    has_answered: bool = False  # the other has hugged the one who asks, ever
     privacy: Privacy = Privacy()
     name: str = ""
 

@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from domain.errors import Refusal, Unavailable
 from domain.friendships import NO_LIMITS, FriendLimits
 from domain.groups import Squeezed
+from domain.hug_limits import HugLimits
 from domain.hug_requests import NO_REQUEST_LIMITS, RequestLimits
 from domain.ids import uuid7
 from hub.admission import Admission, AdmissionLimits
@@ -28,6 +29,7 @@ from hub.handlers.accounts import AccountHandlers
 from hub.handlers.friends import FriendHandlers
 from hub.handlers.group_views import GroupViews
 from hub.handlers.groups import GroupHandlers
+from hub.handlers.hug_allowance import HugAllowance
 from hub.handlers.hugs import HugHandlers, tell_delivered
 from hub.handlers.marks import MarkHandlers
 from hub.handlers.moments import MomentHandlers
@@ -231,12 +233,19 @@ async def _build_sockets(stack: AsyncExitStack, settings: HubSettings, core: Cor
         core.database, core.delivery, core.presence.shown, clock, _request_limits(settings), settings.hug_kinds
     )
     requests.on_committed.append(mutuals.look)
+    limits = Limits(core.redis, clock, is_on=settings.limits_on)
     hugs = HugHandlers(
-        core.relations, commits, receipts, core.delivery, clock, settings.hug_kinds, fulfil=requests.fulfil
+        core.relations,
+        commits,
+        receipts,
+        core.delivery,
+        clock,
+        settings.hug_kinds,
+        fulfil=requests.fulfil,
+        allowance=_hug_allowance(settings, core, limits) if settings.limits_on else None,
     )
     friends = FriendHandlers(core.database, core.delivery, clock, FriendLimits() if settings.limits_on else NO_LIMITS)
     marks = MarkHandlers(core.database, clock, settings.max_follows if settings.limits_on else 0)
-    limits = Limits(core.redis, clock, is_on=settings.limits_on)
     groups = GroupHandlers(
         core.database,
         core.groups,
@@ -355,6 +364,11 @@ def _request_limits(settings: HubSettings) -> RequestLimits:
     if not settings.limits_on:
         return NO_REQUEST_LIMITS
     return RequestLimits(an_hour=settings.requests_per_hour, community_open=settings.community_requests_open)
+
+
+def _hug_allowance(settings: HubSettings, core: Core, limits: Limits) -> HugAllowance:
+    rule = HugLimits(settings.hugs_per_minute, settings.hugs_per_day, settings.hugs_unanswered_per_hour)
+    return HugAllowance(limits, rule, core.database, core.tasks)
 
 
 def _admission_limits(settings: HubSettings) -> AdmissionLimits:

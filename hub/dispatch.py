@@ -109,6 +109,7 @@ class Dispatch:
             commands.RequestCreate: requests.create,
             commands.RequestAnswer: requests.answer,
             commands.RequestCancel: requests.cancel,
+            commands.HugPreparing: hugs.preparing,
             commands.GroupCreate: groups.create,
             commands.GroupInvite: groups.invite,
             commands.GroupJoin: groups.join,

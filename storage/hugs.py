@@ -153,6 +153,11 @@ async def load_hug(database: Database, user: str, hug: str) -> HugRecord | None:
     return _record(row) if row is not None else None
 
 
+async def is_stored(database: Database, hug: str) -> bool:
+    """Is there a hug of this id, whoever sent it? Raises: Unavailable."""
+    return await database.fetchval("select true from hugs where id = $1", hug) is not None
+
+
 def _record(row: asyncpg.Record) -> HugRecord:
     return HugRecord(
         id=str(row["id"]),

@@ -56,3 +56,8 @@ def job_queue(name: str) -> str:
 def limit(name: str, subject: str) -> str:
     """Counter with an expiry: how often *subject*, a hash, has tried what *name* limits."""
     return f"hugmood:limit:{name}:{{{subject}}}"
+
+
+def limit_towards(name: str, user: str, other: str) -> str:
+    """Counter with an expiry: how often *user* has done what *name* limits, towards *other* or (empty) everybody."""
+    return f"hugmood:limit:{name}:{{{user}}}:{other}"

@@ -3,8 +3,11 @@
 Invariant: a limit is never off and never shut because Redis is away: each node then counts by itself.
 """
 
+import asyncio
 import hashlib
+import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from msgspec import Struct
 
@@ -21,6 +24,30 @@ if count == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return {count, redis.call('PTTL', KEYS[1])}
 """
 
+# All or nothing: the ms to wait for each, and if all are 0, one more has been counted for each.
+_SPEND = """
+local waits, is_used_up = {}, false
+for i, key in ipairs(KEYS) do
+    waits[i] = 0
+    if tonumber(redis.call('GET', key) or 0) >= tonumber(ARGV[2 * i - 1]) then
+        waits[i] = math.max(1, redis.call('PTTL', key))
+        is_used_up = true
+    end
+end
+if is_used_up then return waits end
+for i, key in ipairs(KEYS) do
+    if redis.call('INCR', key) == 1 then redis.call('PEXPIRE', key, ARGV[2 * i]) end
+end
+return waits
+"""
+_GIVE_BACK = """
+for _, key in ipairs(KEYS) do
+    if tonumber(redis.call('GET', key) or 0) > 0 then redis.call('DECR', key) end
+end
+"""
+
+log = logging.getLogger("hugmood.limits")
+
 
 class Limit(Struct, frozen=True):
     """At most *times* within *window_ms* of the first time."""
@@ -31,6 +58,19 @@ class Limit(Struct, frozen=True):
 
 
 Use = tuple[Limit, str]  # what is limited, and whose count it is
+Towards = tuple[Limit, str]  # what is limited, and towards whom: empty for everybody together
+
+
+class Spent(Struct, frozen=True):
+    """What became of a try: counted, if there is nothing to wait for. *give_back* takes it from the counts again."""
+
+    waits_ms: list[int]
+    give_back: Callable[[], None]
+
+    @property
+    def is_counted(self) -> bool:
+        """Was no limit used up?"""
+        return not any(self.waits_ms)
 
 
 class Limits:
@@ -51,6 +91,28 @@ class Limits:
         if waits:
             wait_ms = max(1, *waits)
             raise RateLimited(f"Too many tries. Try again in {-(-wait_ms // 1000)} seconds.", wait_ms)
+
+    def spend(self, user: str, uses: Sequence[Towards], then: Callable[[Spent], None]) -> None:
+        """Count one try of *user* against all of *uses*, if none is used up; otherwise against none.
+
+        One round trip, and no task. *then* is called once and never before this returns; in the order of the
+        calls, unless the link to Redis is overfull.
+        """
+        keyed = [(limit, keys.limit_towards(limit.name, user, other)) for limit, other in uses]
+        names = [key for _, key in keyed]
+        numbers = [number for limit, _ in keyed for number in (limit.times, limit.window_ms)]
+
+        def spent(reply: "asyncio.Future[list[int]]") -> None:
+            error = asyncio.CancelledError() if reply.cancelled() else reply.exception()
+            if error is None:
+                give_back = partial(self._redis.post, "EVAL", _GIVE_BACK, len(names), *names)
+                then(Spent(reply.result(), give_back))
+                return
+            if not isinstance(error, Unavailable):
+                log.error("limits are counted here alone", exc_info=error)
+            then(Spent(self._spend_here(keyed), partial(self._give_back_here, names)))
+
+        self._redis.call("EVAL", _SPEND, len(names), *names, *numbers).add_done_callback(spent)
 
     async def forget(self, limit: Limit, subject: str) -> None:
         """What was counted for *subject* is forgiven."""
@@ -77,6 +139,23 @@ class Limits:
             count, until_ms = 0, now_ms + limit.window_ms
         self._local[key] = (count + 1, until_ms)
         return count + 1, until_ms - now_ms
+
+    def _spend_here(self, keyed: Sequence[tuple[Limit, str]]) -> list[int]:
+        now_ms = self._clock()
+        waits = []
+        for limit, key in keyed:
+            count, until_ms = self._local.get(key, (0, 0))
+            waits.append(until_ms - now_ms if until_ms > now_ms and count >= limit.times else 0)
+        if not any(waits):
+            for limit, key in keyed:
+                self._count_here(limit, key)
+        return waits
+
+    def _give_back_here(self, names: Sequence[str]) -> None:
+        for key in names:
+            count, until_ms = self._local.get(key, (0, 0))
+            if count:
+                self._local[key] = (count - 1, until_ms)
 
     def _make_room(self, now_ms: int) -> None:
         if len(self._local) < COUNTED_MAX:

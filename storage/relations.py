@@ -15,7 +15,8 @@ select w.ord, p.display_name, {columns_of("v")},
        exists (
            select from blocks b
            where (b.user_id = w.asker and b.blocked_id = w.other) or (b.user_id = w.other and b.blocked_id = w.asker)
-       ) as is_blocked
+       ) as is_blocked,
+       exists (select from hugs h where h.sender_id = w.other and h.recipient_id = w.asker) as has_answered
 from unnest($1::uuid[], $2::uuid[]) with ordinality as w(asker, other, ord)
 join users u on u.id = w.other and u.deleted_at is null
 join profiles p on p.user_id = w.other
@@ -34,6 +35,7 @@ async def load_relations(database: Database, pairs: Sequence[tuple[str, str]]) -
             exists=True,
             is_friend=row["is_friend"],
             is_blocked=row["is_blocked"],
+            has_answered=row["has_answered"],
             privacy=privacy_of(row),
             name=row["display_name"],
         )

@@ -10,7 +10,7 @@ from hub.api.endpoints import Call, Endpoint
 from hub.handlers.hugs import HugHandlers
 from hub.handlers.moments import MomentHandlers
 from protocol.codes import ErrorCode
-from protocol.commands import HugReact, HugSeen, HugSend, HugUndo
+from protocol.commands import HugPreparing, HugReact, HugSeen, HugSend, HugUndo
 from protocol.events import Ok, UserRef
 from protocol.rest import (
     Direction,
@@ -68,6 +68,9 @@ class _Hugs:
 
     async def send(self, call: Call) -> Ok:
         return await self._hugs.send(call.actor, call.body)
+
+    async def preparing(self, call: Call) -> Ok:
+        return await self._hugs.preparing(call.actor, call.body)
 
     async def seen(self, call: Call) -> Ok:
         return await self._hugs.seen(call.actor, call.body)
@@ -173,6 +176,16 @@ def hug_endpoints(database: Database, hugs: HugHandlers, moments: MomentHandlers
             handle=endpoints.stats,
             query=StatsQuery,
             reply=HugStats,
+        ),
+        Endpoint(
+            method="POST",
+            path="/v1/hugs/preparing",
+            summary="Show somebody for 5 s that one opens one's arms (hug.preparing). Nothing is stored.",
+            group="Hugs",
+            handle=endpoints.preparing,
+            body=HugPreparing,
+            reply=Ok,
+            errors=(ErrorCode.NOT_FOUND, ErrorCode.FORBIDDEN),
         ),
         Endpoint(
             method="GET",

@@ -1,30 +1,39 @@
 """Sending hugs and marking them seen. The rules are the domain's, the order of things is this module's:
 
-may she? → commit → `ok` to the sender → ring to the recipient → `hug.sent` to the sender's other devices.
+may she? has she any left? → commit → `ok` to the sender → ring to the recipient → `hug.sent` to the sender's other devices.
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 
-from domain.errors import Refusal
+from domain.errors import Invalid, Refusal
 from domain.hugs import KINDS
-from domain.privacy import check_may_hug
+from domain.privacy import Relation, check_may_hug
 from domain.times import rfc3339
+from hub.handlers.hug_allowance import HugAllowance
 from hub.handlers.new_hugs import build_hug
 from hub.handlers.ports import Actor, Delivery
 from hub.relations import Relations
-from protocol.commands import HugSeen, HugSend
-from protocol.events import HugDelivered, HugSent, Ok
+from hub.turns import Turn, Turns
+from protocol.commands import HugPreparing, HugSeen, HugSend
+from protocol.events import HugDelivered, HugSent, Ok, UserRef
+from protocol.events import HugPreparing as HugPreparingEvent
 from protocol.events import HugSeen as HugSeenEvent
 from storage.hug_commits import Answer, HugCommits, NewHug
+from storage.limits import Spent
 from storage.receipts import Receipt, Receipts
+
+PREPARING_MS = 5_000  # then arms are closed again, without a further word
+
+log = logging.getLogger("hugmood.hugs")
 
 Finish = Callable[[Ok | Refusal], None]
 Fulfil = Callable[[Actor, HugSend], Awaitable[Ok]]
 
 
 class HugHandlers:
-    """`hug.send` and `hug.seen`, for sockets and REST alike."""
+    """`hug.send`, `hug.preparing` and `hug.seen`, for sockets and REST alike."""
 
     def __init__(
         self,
@@ -36,8 +45,12 @@ class HugHandlers:
         more_kinds: Sequence[str] = (),
         *,
         fulfil: Fulfil,
+        allowance: HugAllowance | None = None,
     ) -> None:
-        """*fulfil* sends the hugs that answer a request: those need another permission, and settle it."""
+        """*fulfil* sends the hugs that answer a request: those need another permission, and settle it.
+
+        *allowance* None: hugs are not counted.
+        """
         self._relations = relations
         self._commits = commits
         self._receipts = receipts
@@ -45,23 +58,14 @@ class HugHandlers:
         self._clock = clock
         self._kinds = KINDS | frozenset(more_kinds)
         self._fulfil = fulfil
-        self._looking_up: dict[tuple[str, str], int] = {}  # sender and recipient → hugs that wait for their relation
+        self._allowance = allowance
+        self._turns = Turns()  # by sender and recipient: hugs that wait for something before they can be committed
 
     async def send(self, actor: Actor, command: HugSend) -> Ok:
         """Store the hug and answer when it is on disk. Raises: Refusal."""
         if command.request is not None:
             return await self._fulfil(actor, command)
         hug = build_hug(actor, command, self._kinds, self._clock())
-        # Without a session here the doorbell does not tell this node of changes: nothing is recalled.
-        pair = (actor.user, hug.recipient)
-        self._looking_up[pair] = self._looking_up.get(pair, 0) + 1
-        try:
-            relation = await self._relations.load(*pair)
-        finally:
-            self._looking_up[pair] -= 1
-            if not self._looking_up[pair]:
-                del self._looking_up[pair]
-        check_may_hug(relation)
         done: asyncio.Future[Ok] = asyncio.get_running_loop().create_future()
 
         def finish(answer: Ok | Refusal) -> None:
@@ -72,8 +76,18 @@ class HugHandlers:
             else:
                 done.set_result(answer)
 
-        self._append(actor, command, hug, finish)
+        await self._admit(actor, command, hug, self._turns.take((hug.sender, hug.recipient)), finish)
         return await done
+
+    async def _admit(self, actor: Actor, command: HugSend, hug: NewHug, turn: Turn, finish: Finish) -> None:
+        """Hand *hug* on to be committed, after those before it. Raises: Refusal."""
+        with turn:
+            # Without a session here the doorbell does not tell this node of changes: nothing is recalled.
+            relation = await self._relations.load(hug.sender, hug.recipient)
+            check_may_hug(relation)
+            await turn.comes()
+            spent = await self._allowance.admit(hug, relation) if self._allowance is not None else None
+            self._append(actor, command, hug, finish, spent)
 
     def send_now(self, actor: Actor, command: HugSend, finish: Finish) -> bool:
         """The hot way: without a task, if what the two are to each other is known. False: use `send`. Raises: Refusal."""
@@ -82,15 +96,50 @@ class HugHandlers:
         pair = (actor.user, command.to.lower())
         relation = self._relations.recall(*pair)
         # Known by now, perhaps, but not when the hug before this one asked: it must not be overtaken.
-        if relation is None or pair in self._looking_up:
+        if relation is None or pair in self._turns:
             return False
         hug = build_hug(actor, command, self._kinds, self._clock())
         check_may_hug(relation)
-        self._append(actor, command, hug, finish)
+        if self._allowance is None:
+            self._append(actor, command, hug, finish, None)
+        else:
+            self._admit_soon(self._allowance, actor, command, hug, relation, finish)
         return True
 
-    def _append(self, actor: Actor, command: HugSend, hug: NewHug, finish: Finish) -> None:
+    def _admit_soon(
+        self,
+        allowance: HugAllowance,
+        actor: Actor,
+        command: HugSend,
+        hug: NewHug,
+        relation: Relation,
+        finish: Finish,
+    ) -> None:
+        """Count *hug* without a task, and commit it; whatever stands against that is decided by `_admit`."""
+        turn = self._turns.take((hug.sender, hug.recipient))
+
+        def then(spent: Spent) -> None:
+            if spent.is_counted:
+                with turn:
+                    self._append(actor, command, hug, finish, spent)
+            else:  # what is remembered may be out of date, and the hug may be stored already
+                allowance.tasks.start(self._reconsider(actor, command, hug, turn, finish), "a hug beyond its limit")
+
+        allowance.spend(hug, relation, then)
+
+    async def _reconsider(self, actor: Actor, command: HugSend, hug: NewHug, turn: Turn, finish: Finish) -> None:
+        try:
+            await self._admit(actor, command, hug, turn, finish)
+        except Refusal as refusal:
+            finish(refusal)
+        except Exception:
+            log.exception("a hug failed", extra={"hug": hug.id})
+            finish(Refusal("Something went wrong here; it is logged."))
+
+    def _append(self, actor: Actor, command: HugSend, hug: NewHug, finish: Finish, spent: Spent | None) -> None:
         def settle(_hug: NewHug, answer: Answer) -> None:
+            if spent is not None and answer != hug.at_ms:  # refused, or answered before
+                spent.give_back()
             if isinstance(answer, Refusal):
                 finish(answer)
                 return
@@ -100,6 +149,18 @@ class HugHandlers:
             self._delivery.tell([actor.user], sent, skip=actor.session)
 
         self._commits.append(hug, settle)
+
+    async def preparing(self, actor: Actor, command: HugPreparing) -> Ok:
+        """Tell the recipient that arms are open; swallowed if that is less than a second ago. Raises: Refusal."""
+        recipient = command.to.lower()
+        if recipient == actor.user:
+            raise Invalid("A hug goes to somebody else.")
+        relation = self._relations.recall(actor.user, recipient) if actor.session is not None else None
+        check_may_hug(relation or await self._relations.load(actor.user, recipient))
+        if self._allowance is None or await self._allowance.may_prepare(actor.user, recipient):
+            until = rfc3339(self._clock() + PREPARING_MS)
+            self._delivery.tell([recipient], HugPreparingEvent(from_=UserRef(actor.user, actor.name), until=until))
+        return Ok()
 
     async def seen(self, actor: Actor, command: HugSeen) -> Ok:
         """Mark hugs as read, and tell their senders. Ids that are not theirs are ignored. Raises: Unavailable."""

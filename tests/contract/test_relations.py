@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from domain.friendships import Friendship
+from domain.ids import uuid7
 from domain.privacy import Audience, Privacy, Relation
 from domain.times import from_ms
 from storage.pairs import locked_pair
@@ -54,6 +55,18 @@ async def test_a_batch_comes_back_in_its_order(database: Database) -> None:
         (False, True),
     ]
     assert await load_relations(database, []) == []
+
+
+async def test_who_has_hugged_back_has_answered(database: Database) -> None:
+    ana, bo, cleo = await make_users(database, 3)
+    await database.execute(
+        "insert into hugs (id, sender_id, recipient_id, seq, kind, at) values ($1, $2, $3, 1, 'warm', now())",
+        uuid7(NOW_MS),
+        ana,
+        bo,
+    )
+    relations = await load_relations(database, [(bo, ana), (ana, bo), (cleo, ana), (bo, cleo)])
+    assert [relation.has_answered for relation in relations] == [True, False, False, False]
 
 
 async def test_privacy_is_kept_field_by_field(database: Database) -> None:

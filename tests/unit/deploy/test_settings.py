@@ -57,6 +57,9 @@ def test_values_become_what_they_mean() -> None:
             "HUGMOOD_ALLOWED_ORIGINS": "https://App.example, http://localhost:3000",
             "HUGMOOD_TRUSTED_PROXIES": "10.0.0.0/8,::1",
             "HUGMOOD_HUG_KINDS": "bear-claw,moon_hug",
+            "HUGMOOD_HUGS_PER_MINUTE": "0",
+            "HUGMOOD_HUGS_PER_DAY": "2000",
+            "HUGMOOD_HUGS_UNANSWERED_PER_HOUR": "1",
             "HUGMOOD_DRAIN_S": "2.5",
         }
     )
@@ -65,6 +68,7 @@ def test_values_become_what_they_mean() -> None:
     assert settings.allowed_origins == ("https://app.example", "http://localhost:3000")
     assert settings.trusted_proxies == ("10.0.0.0/8", "::1/128")
     assert settings.hug_kinds == ("bear-claw", "moon_hug")
+    assert (settings.hugs_per_minute, settings.hugs_per_day, settings.hugs_unanswered_per_hour) == (0, 2000, 1)
     assert settings.drain_s == 2.5
 
 
@@ -98,6 +102,8 @@ def test_an_empty_value_counts_as_not_set() -> None:
         ("HUGMOOD_DRAIN_S", "601"),
         ("HUGMOOD_SECRET", "hidden"),
         ("HUGMOOD_MAX_CONNECTIONS", "many"),
+        ("HUGMOOD_HUGS_PER_MINUTE", "-1"),
+        ("HUGMOOD_HUGS_PER_DAY", "1000001"),
     ],
 )
 def test_a_wrong_value_is_named_and_not_quoted_if_it_may_be_secret(name: str, value: str) -> None:
