@@ -2,7 +2,8 @@
 
 Only the wire protocol and HTTP: `websockets`, asyncio and json, nothing of HugMood's own packages. What a
 member notes down is what a careful app would see; `Swarm.violations` holds whatever must not happen:
-a hug twice, a gap in `seq`, a cursor that could not be resumed, a refusal that nothing explains.
+a hug twice, a gap in `seq`, a cursor that could not be resumed, a refusal that nothing explains, a mutual hug
+that only one of the two was told of.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ import json
 import os
 import random
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -74,6 +75,15 @@ def new_id() -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
+@dataclass(frozen=True)
+class Met:
+    """A mutual hug, as both must be told of it."""
+
+    id: str
+    hugs: tuple[str, ...]
+    starts_at: str
+
+
 @dataclass(eq=False)
 class Member:
     """One person on one device, and what happened to them."""
@@ -85,6 +95,7 @@ class Member:
     cursor: int = 0
     epoch: str | None = None
     received: list[str] = field(default_factory=list)  # ids, in order of seq: the first has seq 1
+    met: list["Met"] = field(default_factory=list)
     unanswered: dict[str, Hug] = field(default_factory=dict)  # given to the wire, oldest first
     not_before: dict[str, float] = field(default_factory=dict)  # of those to be repeated later
     sent_here: set[str] = field(default_factory=set)  # on this connection, without an answer yet
@@ -146,7 +157,11 @@ class Member:
     async def _hear(self, socket: ClientConnection, message: dict[str, Any]) -> None:
         kind = message["type"]
         if kind == "hug.received":
-            await self._received(socket, message)
+            self._received(message)
+            await self._move_on(socket, message["seq"])
+        elif kind == "hug.mutual":
+            self.met.append(Met(message["id"], tuple(message["hugs"]), message["starts_at"]))
+            await self._move_on(socket, message["seq"])
         elif kind == "ok" and message.get("id") is not None:
             self._accepted(message)
         elif kind == "error":
@@ -156,14 +171,16 @@ class Member:
             if not message["reconnect"] or message["code"] in (4300, 4301):
                 self._complain(f"sent away: {message}")
 
-    async def _received(self, socket: ClientConnection, event: dict[str, Any]) -> None:
-        if event["seq"] != self.cursor + 1:
-            self._complain(f"seq {event['seq']} came after {self.cursor}")
+    def _received(self, event: dict[str, Any]) -> None:
         if event["id"] in self.swarm.heard:
             self._complain(f"hug {event['id']} came twice")
         self.swarm.heard.add(event["id"])
-        self.cursor = event["seq"]
         self.received.append(event["id"])
+
+    async def _move_on(self, socket: ClientConnection, seq: int) -> None:
+        if seq != self.cursor + 1:
+            self._complain(f"seq {seq} came after {self.cursor}")
+        self.cursor = seq
         if self.cursor % ACK_EVERY == 0:
             await self._say(socket, type="ack", seq=self.cursor)
 
@@ -267,7 +284,12 @@ class Swarm:
 
     def _all_received(self) -> bool:
         expected = self.expected()
-        return all(len(member.received) >= len(expected[member.person.id]) for member in self.members)
+        if not all(len(member.received) >= len(expected[member.person.id]) for member in self.members):
+            return False
+        return min(self._told_of_meeting().values(), default=2) >= 2
+
+    def _told_of_meeting(self) -> Counter[Met]:
+        return Counter(met for member in self.members for met in member.met)
 
     def check_received(self) -> list[str]:
         """What the books say against the promise; empty if everybody got exactly what was accepted for them."""
@@ -282,8 +304,13 @@ class Swarm:
             # A hug may be stored and its answer lost for good only if its sender never got an ok.
             if extra := received - expected[name]:
                 problems.append(f"{name}: {len(extra)} nobody was told of, such as {min(extra)}")
-            if member.cursor != len(member.received):
-                problems.append(f"{name}: seq {member.cursor} after {len(member.received)} hugs")
+            if member.cursor != len(member.received) + len(member.met):
+                what = f"{len(member.received)} hugs and {len(member.met)} that met"
+                problems.append(f"{name}: seq {member.cursor} after {what}")
+        told = self._told_of_meeting()
+        problems += [f"{count} were told of {met}" for met, count in told.items() if count != 2]
+        hugs = Counter(hug for met in told for hug in met.hugs)
+        problems += [f"hug {hug} has met {count} others" for hug, count in hugs.items() if count > 1]
         return problems
 
     async def check_history(self) -> list[str]:

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from tests.chaos.stack import Stack, hugmood_up
-from tests.chaos.swarm import Person, Plan, Swarm
+from tests.chaos.swarm import Met, Person, Plan, Swarm
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
 
@@ -156,7 +156,7 @@ def _summary(swarm: Swarm) -> str:
 
 
 def test_the_books_notice_what_must_not_happen() -> None:
-    """The checker itself: a lost, a doubled and an unaccounted hug are all found."""
+    """The checker itself: a lost, a doubled and an unaccounted hug are all found, and hugs that met wrongly."""
     people = [Person("ana", "t", ("ben",)), Person("ben", "t", ("ana",))]
     plan = Plan.make(people, 4, 1.0, 0, random.Random(1))
     swarm = Swarm("http://localhost:1", people, plan)
@@ -174,3 +174,12 @@ def test_the_books_notice_what_must_not_happen() -> None:
     assert "1 nobody was told of" in swarm.check_received()[0]
     ben.received, ben.cursor = [first, second], 3
     assert "seq 3 after 2 hugs" in swarm.check_received()[0]
+    ben.met = [Met("m", (first, "x"), "t")]
+    assert "1 were told" in swarm.check_received()[0]
+    ana.met, ana.cursor = [*ben.met], 1
+    assert swarm.check_received() == []
+    ana.met, ana.cursor = [Met("m", (first, "x"), "u")], 1
+    assert "1 were told" in swarm.check_received()[0]
+    ana.met = ben.met = [Met("m", (first, "x"), "t"), Met("n", (first, "y"), "t")]
+    ana.cursor, ben.cursor = 2, 4
+    assert "has met 2 others" in swarm.check_received()[0]
