@@ -82,7 +82,9 @@ class RoomUpkeep:
         ]
         if not moved:
             return
-        users = list({user for room in moved for user in here[room].users})
+        # Only who is asked about now can be found without a seat: others may come in while the answer is under way.
+        asked = {room: list(here[room].users) for room in moved}
+        users = list({user for some in asked.values() for user in some})
         seats = await load_seats(self._database, moved, users)
-        for room in moved:
-            self._rooms.set_read(rows.get(room), room, {user for seat, user in seats if seat == room})
+        for room, some in asked.items():
+            self._rooms.set_read(rows.get(room), room, [user for user in some if (room, user) not in seats])

@@ -7,7 +7,7 @@ count, who has a seat) is PostgreSQL's to say; here it is remembered, told onwar
 """
 
 import asyncio
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from domain.errors import Conflict
 from domain.squeezes import SLICE_MS, WINDOW_SLICES, Warm, Warmth, is_big
@@ -177,8 +177,8 @@ class Rooms:
             self._pulse(room)  # what was squeezed until the end is told
             self._drop(room)
 
-    def set_read(self, row: RoomRow | None, room_id: str, seated: Container[str]) -> None:
-        """What PostgreSQL says about a room, and which users have a seat in it."""
+    def set_read(self, row: RoomRow | None, room_id: str, unseated: Iterable[str]) -> None:
+        """What PostgreSQL says about a room, and who of those that were asked about has no seat in it."""
         room = self.rooms.get(room_id)
         if room is None:
             return
@@ -187,7 +187,7 @@ class Rooms:
             return
         if row.version < room.version:
             return  # a newer change has been applied while this was read
-        for user in [user for user in room.users if user not in seated]:
+        for user in unseated:
             self._unseat(room, user)
         if row.version > room.version:
             is_first = room.version == 0

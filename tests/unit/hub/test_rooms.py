@@ -127,7 +127,7 @@ async def test_changes_of_two_nodes_that_cross_are_asked_about() -> None:
     assert house.seated() == {"ana", "bo"}, "bo left in version 2 and came back in version 3"
     assert house.rooms.rooms[ROOM].state == "active"
     assert house.rooms.stale == {ROOM}
-    house.rooms.set_read(RoomRow(ROOM, 3, "active", "ana", 1), ROOM, {"ana"})
+    house.rooms.set_read(RoomRow(ROOM, 3, "active", "ana", 1), ROOM, ["bo"])
     assert house.seated() == {"ana"}
 
 
@@ -135,10 +135,19 @@ async def test_what_was_read_before_a_change_does_not_undo_it() -> None:
     house = House("ana", "bo")
     house.change(0, 1, joined="ana")
     house.change(1, 2, joined="bo")
-    house.rooms.set_read(RoomRow(ROOM, 1, "gathering", "ana", 1), ROOM, {"ana"})
+    house.rooms.set_read(RoomRow(ROOM, 1, "gathering", "ana", 1), ROOM, ["bo"])
     assert house.seated() == {"ana", "bo"}
-    house.rooms.set_read(None, ROOM, set())
+    house.rooms.set_read(None, ROOM, [])
     assert house.seated() == set()
+
+
+async def test_who_comes_in_while_the_room_is_read_stays() -> None:
+    house = House("ana", "bo")
+    house.rooms.enter("ana", [ROOM])
+    house.rooms.enter("bo", [ROOM])  # after PostgreSQL was asked about Ana
+    house.rooms.set_read(RoomRow(ROOM, 7, "active", "ana", 2), ROOM, [])
+    assert house.seated() == {"ana", "bo"}
+    assert house.rooms.stale == {ROOM}
 
 
 async def test_squeezes_of_all_nodes_come_as_few_pulses_that_add_up() -> None:
