@@ -32,14 +32,12 @@ from protocol.commands import HugSend, RequestAnswer, RequestCancel, RequestCrea
 from protocol.events import HugSent, Message, Ok, RequestAnswered, RequestExpired, RequestReceived, UserRef
 from storage.asking import Asking, NewRequest, asking_community, asking_one
 from storage.community import Shown, draw_candidates
-from storage.hug_commits import NewHug
+from storage.hug_commits import Committed, NewHug
 from storage.hug_requests import LockedRequest, own_request, received_request
 from storage.inbox import InboxEvent, NewEvent
 from storage.postgres import Database
 
 DEFAULT_KIND = "warm"
-
-Committed = tuple[str, str, str, int]  # id, sender, recipient, Unix ms at which the hug was accepted
 
 
 class RequestHandlers:
@@ -149,16 +147,22 @@ class RequestHandlers:
         async with received_request(self._database, request, actor.user) as locked:
             hug = build(locked.asker, now_ms)
             after = after_hug(locked.request, locked.deed, now_ms)
-            if locked.deed is Deed.HUGGED:
-                return locked.hug or hug.id, locked.deed_ms
-            events = await self._settle(actor, locked, after, hug)
+            events = await self._settle(actor, locked, after, hug) if locked.deed is Deed.NOTHING else []
+        if locked.hug is not None:
+            self._committed(locked.hug, hug, locked.deed_ms)
+            return locked.hug, locked.deed_ms
         self._delivery.ring(events)
-        for watch in self.on_committed:
-            watch([(hug.id, hug.sender, hug.recipient, now_ms)])
+        self._committed(hug.id, hug, now_ms)
         style = msgspec.json.decode(hug.style) if hug.style is not None else None
         sent = HugSent(at=rfc3339(now_ms), id=hug.id, to=hug.recipient, kind=hug.kind, message=hug.message, style=style)
         self._delivery.tell([actor.user], sent, skip=actor.session)
         return hug.id, now_ms
+
+    def _committed(self, hug: str, like: NewHug, at_ms: int | None) -> None:
+        """Also for a repeated one: the node that stored it may have died before it got here."""
+        if at_ms is not None:
+            for watch in self.on_committed:
+                watch([(hug, like.sender, like.recipient, at_ms)])
 
     async def _settle(self, actor: Actor, locked: LockedRequest, after: HugRequest, hug: NewHug) -> list[InboxEvent]:
         """Store the hug and what it makes of the request; the asker hears of the one, then of the other."""
