@@ -1,6 +1,6 @@
 """Group commit of what people do in group hugs: for each group one flusher takes everything that waits.
 
-Acts are folded, in the order in which they came, through `domain.groups.apply` on the state kept from the
+Acts are folded, in the order in which they came, through `domain.group_steps.apply` on the state kept from the
 last commit, and saved with their durable events in one transaction by compare-and-set on `version`.
 Invariants: an act is answered only after the commit of what it made, or on a state that was the newest when
 it was looked at; whoever loses the race folds anew on the winner's state, holding the group's lock.
@@ -15,7 +15,8 @@ from asyncpg.pool import PoolConnectionProxy
 from msgspec import Struct
 
 from domain.errors import Conflict, Refusal, Unavailable
-from domain.groups import Act, Group, Member, Tiding, apply, no_such_group
+from domain.group_steps import Tiding, apply
+from domain.groups import Act, Group, Member, no_such_group
 from storage.group_events import Invisible, compose_events
 from storage.groups import load_group, lock_group, save_step
 from storage.inbox import InboxEvent, append_within

@@ -6,7 +6,8 @@ from typing import cast
 from asyncpg.pool import PoolConnectionProxy
 
 from domain.errors import Unavailable
-from domain.groups import Group, How, Member, Tiding, Told, took_part
+from domain.group_steps import Tiding, Told
+from domain.groups import Group, How, Member, took_part
 from domain.times import rfc3339
 from protocol.codec import encode_body
 from protocol.events import GroupCancelled, GroupCompleted, GroupInvited, GroupStarted, Message, UserRef

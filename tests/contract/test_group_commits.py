@@ -27,6 +27,7 @@ from domain.groups import (
     took_part,
 )
 from domain.ids import uuid7
+from storage import group_commits
 from storage.group_commits import Create, GroupChange, GroupCommits
 from storage.groups import load_group
 from storage.inbox import load_after
@@ -366,3 +367,31 @@ async def until_blocked(database: Database) -> None:
             "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
         ):
             pass  # looking is waiting enough
+
+
+async def test_a_look_is_never_older_than_its_asking(nodes: Nodes) -> None:
+    """Many who ask share one look, but only one that begins after they have asked."""
+    ana, bo = await make_users(nodes.database, 2)
+    group_id = await nodes.host(ana)
+    for act in (Join(bo, "Ana"), Leave(bo)) * 10:
+        early = [asyncio.create_task(nodes.one.load(group_id)) for _ in range(20)]
+        committed = await nodes.two.act(group_id, act)
+        late = await asyncio.gather(*(nodes.one.load(group_id) for _ in range(20)))
+        assert late == [committed] * 20
+        assert {seen.version for seen in await asyncio.gather(*early) if seen} <= {
+            committed.version - 1,
+            committed.version,
+        }
+
+
+async def test_what_is_not_kept_is_read_again(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group_commits, "KEPT_MEMBERS_MAX", 3)
+    ana, bo, cleo = await make_users(nodes.database, 3)
+    rooms = [await nodes.host(ana, bo) for _ in range(4)]
+    for room in rooms * 2:
+        await nodes.one.act(room, Join(cleo, "Ana"))
+        await nodes.one.act(room, Leave(bo))
+    for room in rooms:
+        stored = await nodes.stored(room)
+        assert {user for user, member in stored.members.items() if member.is_joined} == {ana, cleo}
+        assert stored.version == 4

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from domain.errors import Conflict, Forbidden, NotFound, Refusal
+from domain.group_steps import Told, apply
 from domain.groups import (
     SEAT_KEPT_MS,
     Act,
@@ -24,8 +25,6 @@ from domain.groups import (
     Membership,
     SeatLost,
     Squeezed,
-    Told,
-    apply,
     make_group,
     seniority,
 )
