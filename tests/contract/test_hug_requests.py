@@ -2,112 +2,36 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 import pytest
 
-from domain.errors import Conflict, Expired, Invalid, NotFound, Refusal
-from domain.friendships import NO_LIMITS
+from domain.errors import Conflict, Expired, Invalid, NotFound
 from domain.hug_requests import (
     COMMUNITY_HUGS_MAX,
     COMMUNITY_MS,
     DIRECT_MS,
-    NO_REQUEST_LIMITS,
     Deed,
     HugRequest,
-    RequestLimits,
     RequestState,
     shown_to_asker,
     shown_to_receiver,
 )
 from domain.ids import uuid7
 from domain.times import from_ms
-from hub.handlers.friends import FriendHandlers
 from hub.handlers.ports import Actor
-from hub.handlers.requests import RequestHandlers
-from protocol.commands import HugSend, RequestAnswer, RequestCancel, RequestCreate, UserBlock, UserUnblock
-from protocol.events import Ok
-from storage.hug_request_lists import load_hug_request
+from protocol.commands import RequestCreate, UserUnblock
+from storage.hug_commits import HugCommits, NewHug
 from storage.hug_requests import expire_within
 from storage.inbox import InboxEvent, load_after
 from storage.postgres import Database
 from storage.ringing import Ringing
 from tests.support.people import NOW_MS, befriend, make_users
-from tests.support.rest_server import Recorder
+from tests.support.requests import Stage, outcome, pairs
 from workers.requests import RequestCare
 
 pytestmark = pytest.mark.contract
-
-
-class Stage:
-    """Two hubs' worth of handlers on one database, and a clock that a test may move."""
-
-    def __init__(self, database: Database, limits: RequestLimits = NO_REQUEST_LIMITS) -> None:
-        self.database = database
-        self.now_ms = NOW_MS
-        self.online: dict[str, str] = {}
-        self.delivery = Recorder()
-        self.committed: list[str] = []
-        self.requests = RequestHandlers(database, self.delivery, self._shown, lambda: self.now_ms, limits)
-        self.requests.on_committed.append(lambda hugs: self.committed.extend(hug[0] for hug in hugs))
-        self.friends = FriendHandlers(database, self.delivery, lambda: self.now_ms, NO_LIMITS)
-
-    async def _shown(self, users: Sequence[str]) -> dict[str, str]:
-        return {user: self.online[user] for user in users if user in self.online}
-
-    async def ask(self, asker: str, to: str | None = None) -> str:
-        request = uuid7(self.now_ms)
-        await self.requests.create(Actor(asker, "Ana"), RequestCreate(id=request, to=to))
-        return request
-
-    async def answer(self, user: str, request: str, *, accept: bool = True) -> Ok:
-        return await self.requests.answer(Actor(user, "Ben"), RequestAnswer(id=request, accept=accept))
-
-    async def send(self, user: str, request: str, to: str, hug: str | None = None) -> Ok:
-        command = HugSend(id=hug or uuid7(self.now_ms), to=to, kind="bear", request=request)
-        return await self.requests.fulfil(Actor(user, "Ben"), command)
-
-    async def cancel(self, asker: str, request: str) -> Ok:
-        return await self.requests.cancel(Actor(asker, "Ana"), RequestCancel(id=request))
-
-    async def block(self, user: str, other: str) -> Ok:
-        return await self.friends.block(Actor(user, "X"), UserBlock(user=other))
-
-    async def expire(self) -> int:
-        async with self.database.transaction() as connection:
-            return len(await expire_within(connection, from_ms(self.now_ms), 500))
-
-    async def stored(self, request: str) -> tuple[str, int]:
-        row = await self.database.fetchrow("select state, hugs from hug_requests where id = $1", request)
-        assert row is not None
-        return row["state"], row["hugs"]
-
-    async def state(self, user: str, request: str) -> RequestState | None:
-        record = await load_hug_request(self.database, user, request, from_ms(self.now_ms))
-        return record.state if record is not None else None
-
-    async def kinds(self, user: str) -> list[str]:
-        events = await load_after(self.database, [(user, 0)], 1_000)
-        assert [event.seq for event in events] == list(range(1, len(events) + 1))
-        return [msgspec.json.decode(event.body)["type"] for event in events]
-
-    async def willing(self, count: int) -> list[str]:
-        users = await make_users(self.database, count)
-        await self.database.execute(
-            "insert into privacy (user_id, who_may_hug, who_sees_online, who_finds, who_befriends, takes_community_requests)"
-            " select u, 'friends', 'friends', 'everyone', 'everyone', true from unnest($1::uuid[]) u",
-            users,
-        )
-        return users
-
-
-async def outcome(work: Awaitable[Ok]) -> str:
-    """What the command came to: its `state`, or the name of its refusal."""
-    try:
-        return (await work).state or ""
-    except Refusal as refusal:
-        return type(refusal).__name__
 
 
 @pytest.fixture
@@ -119,16 +43,6 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 @pytest.fixture
 async def stage(database: Database) -> Stage:
     return Stage(database)
-
-
-async def pairs(stage: Stage, count: int) -> list[tuple[str, str, str]]:
-    """Friends, and a request of the first to the second of each."""
-    users = await make_users(stage.database, 2 * count)
-    found = []
-    for ana, ben in zip(users[::2], users[1::2], strict=True):
-        await befriend(stage.database, [ana, ben])
-        found.append((ana, ben, await stage.ask(ana, ben)))
-    return found
 
 
 async def test_twenty_answers_at_once_are_one_hug_with_one_reply(stage: Stage) -> None:
@@ -326,70 +240,18 @@ async def test_a_hug_whose_id_is_taken_answers_nothing(stage: Stage) -> None:
     assert await stage.kinds(cleo) == ["hug.received", "request.answered"]
 
 
-async def test_asking_twice_at_once_is_asking_once(stage: Stage) -> None:
-    ana, ben = await make_users(stage.database, 2)
-    await befriend(stage.database, [ana, ben])
-    await stage.willing(3)
-    for to in (ben, None):
-        command = RequestCreate(id=uuid7(NOW_MS), to=to)
-        replies = await asyncio.gather(*(stage.requests.create(Actor(ana, "Ana"), command) for _ in range(10)))
-        assert replies[1:] == replies[:-1]
-        with pytest.raises(Conflict, match="another request"):
-            await stage.requests.create(Actor(ana, "Ana"), RequestCreate(id=command.id, to=None if to else ben))
-    assert await stage.kinds(ben) == ["request.received"]
-    assert await stage.database.fetchval("select count(*) from inbox where kind = 'request.received'") == 4
-
-
-async def test_requests_of_one_asker_at_once_do_not_pass_the_limits(database: Database) -> None:
-    ana, ben = await make_users(database, 2)
-    await befriend(database, [ana, ben])
-    for limits, to, most in [
-        (RequestLimits(an_hour=4, community_open=0), ben, 4),
-        (RequestLimits(an_hour=0, community_open=2), None, 2),
-        (NO_REQUEST_LIMITS, ben, 50),
-    ]:
-        stage = Stage(database, limits)
-        found = await asyncio.gather(
-            *(
-                outcome(stage.requests.create(Actor(ana, "A"), RequestCreate(id=uuid7(NOW_MS), to=to)))
-                for _ in range(60)
-            )
-        )
-        assert (found.count("open"), found.count("RateLimited")) == (most, 60 - most)
-        await database.execute("delete from hug_requests")
-
-
-async def test_the_community_is_asked_online_first_and_never_across_a_block(stage: Stage) -> None:
-    people = await stage.willing(206)
-    ana, blocked, blocker, gone, *others = people
-    await stage.block(ana, blocked)
-    await stage.block(blocker, ana)
-    await stage.database.execute("update users set deleted_at = now() where id = $1", gone)
-    (unwilling,) = await make_users(stage.database, 1)
-    online, away = others[50:90], others[90:120]
-    stage.online = dict.fromkeys(online, "online") | dict.fromkeys(away, "away") | {blocked: "online", ana: "online"}
-    request = await stage.ask(ana)
-    rows = await stage.database.fetch("select user_id from hug_request_receivers where request_id = $1", request)
-    told = {str(row["user_id"]) for row in rows}
-    assert len(told) == 200
-    assert told >= {*online, *away}
-    assert not told & {ana, blocked, blocker, gone, unwilling}
-    inboxes = await stage.database.fetch("select user_id, seq from inbox where kind = 'request.received'")
-    assert {str(row["user_id"]) for row in inboxes} == told == {event.user for event in stage.delivery.rung}
-
-
-async def test_a_sample_of_many_is_spread_over_all(stage: Stage) -> None:
-    people = await stage.willing(3_000)
-    (ana,) = await make_users(stage.database, 1)
-    rows: set[str] = set()
-    for _ in range(5):
-        request = await stage.ask(ana)
-        found = await stage.database.fetch("select user_id from hug_request_receivers where request_id = $1", request)
-        assert 100 <= len(found) <= 200
-        rows |= {str(row["user_id"]) for row in found}
-    assert len(rows) > 400, "not always the same people"
-    thirds = [people[:1_000], people[1_000:2_000], people[2_000:]]
-    assert all(rows & set(third) for third in thirds)
+async def test_one_id_sent_with_and_without_the_request_at_once_is_one_hug(stage: Stage) -> None:
+    loop = asyncio.get_running_loop()
+    for ana, ben, request in await pairs(stage, 20):
+        plain = NewHug(uuid7(NOW_MS), ben, ana, "bear", None, None, b'{"type":"hug.received"}', NOW_MS)
+        done: asyncio.Future[object] = loop.create_future()
+        async with HugCommits(stage.database, lambda _events: None) as commits:
+            commits.append(plain, lambda _hug, answer, done=done: done.set_result(answer))  # type: ignore[misc]
+            found, committed = await asyncio.gather(outcome(stage.send(ben, request, ana, plain.id)), done)
+        assert committed == NOW_MS
+        assert found in ("accepted", "Conflict", "Unavailable")
+        assert await stage.stored(request) == (("fulfilled", 1) if found == "accepted" else ("open", 0))
+        assert await stage.kinds(ana) == ["hug.received"] + (["request.answered"] if found == "accepted" else [])
 
 
 async def test_what_is_listed_is_what_the_rules_say(stage: Stage) -> None:

@@ -107,6 +107,21 @@ async def test_a_hug_with_a_request_is_the_answer_and_no_other_can_be(start_hub:
         assert late["code"] == "conflict"
 
 
+async def test_an_answer_can_meet_a_hug_that_comes_the_other_way(start_hub: StartHub, database_url: str) -> None:
+    one, two = await start_hub(), await start_hub()
+    ana, bo = await make_friends(database_url, 2)
+    async with (
+        await Wire.log_in(one.url, ana.access_token) as at_ana,
+        await Wire.log_in(two.url, bo.access_token) as at_bo,
+    ):
+        request = await ask(at_ana, to=bo.id)
+        mine = new_id()
+        await at_ana.ask("hug.send", id=mine, to=bo.id, kind="warm")
+        hug = (await at_bo.ask("request.answer", id=request, accept=True))["hug"]
+        met = [await wire.hear("hug.mutual") for wire in (at_ana, at_bo)]
+        assert met[0]["hugs"] == met[1]["hugs"] == sorted([mine, hug])
+
+
 async def test_withdrawing_is_told_to_whoever_was_asked(start_hub: StartHub, database_url: str) -> None:
     one, two = await start_hub(), await start_hub()
     ana, bo = await make_friends(database_url, 2)
