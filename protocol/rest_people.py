@@ -33,7 +33,7 @@ class PrivacyPatch(Body, frozen=True):
 
 
 class SearchQuery(Query, frozen=True):
-    """Whose username or name begins with these characters, whatever their case."""
+    """Whose username or name begins with these characters or is spelt alike, whatever their case."""
 
     search: Annotated[str, Meta(min_length=2, max_length=64, pattern=NO_NUL)]
     limit: Annotated[int, Meta(ge=1, le=50)] = 20

@@ -60,6 +60,7 @@ class Database:
                     "statement_timeout": str(STATEMENT_TIMEOUT_MS),
                     "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_TIMEOUT_MS),
                     "timezone": "UTC",
+                    "pg_trgm.word_similarity_threshold": "0.5",  # of storage/search.py: "anna" finds "Ana López"
                     "jit": "off",  # compiling costs more than any of our short queries
                 },
             )

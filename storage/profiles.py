@@ -1,26 +1,19 @@
-"""People as others find and see them.
+"""People as others see them. Finding them is storage/search.py.
 
 Invariant: no query here shows anybody who is deleted or has blocked the one who asks: to them they do not exist.
 Whom the asker has blocked they can still look up, in order to know it, and do not find.
 """
-
-from collections.abc import Sequence
 
 import asyncpg
 from msgspec import Struct
 
 from domain.friendships import Friendship
 from domain.times import to_ms
-from protocol.fields import Id, Name
-from storage.blocks import REACHABLE
 from storage.postgres import Database
 
 
 class Profile(Struct, frozen=True, kw_only=True):
-    """Another user, what they are to the one who asks, and the asker's own marks.
-
-    *sort_key*, then *user* order search results.
-    """
+    """Another user, what they are to the one who asks, and the asker's own marks."""
 
     user: str
     name: str
@@ -31,19 +24,11 @@ class Profile(Struct, frozen=True, kw_only=True):
     is_following: bool
     is_muted: bool
     is_blocked: bool
-    sort_key: str
-
-
-class SearchPosition(Struct, frozen=True, array_like=True):
-    """The last one of a page."""
-
-    sort_key: Name
-    user: Id
 
 
 # For user `u` with profile `p`. Presence is for friends only, and so is when somebody was last seen.
-_COLUMNS = """
-u.id, u.username, p.display_name, p.about, lower(p.display_name) as sort_key,
+COLUMNS = """
+u.id, u.username, p.display_name, p.about,
 case when f.state is null then 'none' when f.state = 'accepted' then 'friends'
      when f.requested_by = $1 then 'requested' else 'incoming' end as friendship,
 case when f.state = 'accepted' and coalesce(v.who_sees_online, 'friends') <> 'nobody'
@@ -53,38 +38,23 @@ exists (select from follows w where w.user_id = $1 and w.followed_id = u.id) as 
 exists (select from mutes m where m.user_id = $1 and m.muted_id = u.id and (m.until is null or m.until > now())) as is_muted,
 exists (select from blocks o where o.user_id = $1 and o.blocked_id = u.id) as is_blocked
 """
-_JOINS = """
+JOINS = """
 join profiles p on p.user_id = u.id
 left join friendships f on f.low_id = least($1::uuid, u.id) and f.high_id = greatest($1::uuid, u.id)
 left join privacy v on v.user_id = u.id
 """
 
 _LOAD = f"""
-select {_COLUMNS} from users u {_JOINS}
+select {COLUMNS} from users u {JOINS}
 where u.id = $2 and u.deleted_at is null
   and not exists (select from blocks b where b.user_id = u.id and b.blocked_id = $1)
-"""  # noqa: S608  joined from constants
-
-_SEARCH = f"""
-select {_COLUMNS}
-from (
-    select id from users where username like lower($2)
-    union
-    select user_id from profiles where lower(display_name) like lower($2)
-) found
-join users u on u.id = found.id and u.id <> $1 {_JOINS}
-where {REACHABLE}
-  and (coalesce(v.who_finds, 'everyone') = 'everyone' or (v.who_finds = 'friends' and f.state = 'accepted'))
-  and ($3::text is null or (lower(p.display_name), u.id) > ($3::text, $4::uuid))
-order by lower(p.display_name), u.id
-limit $5
 """  # noqa: S608  joined from constants
 
 
 async def load_profile(database: Database, asker: str, user: str) -> Profile | None:
     """*user* as *asker* sees them; None if there is nobody to see. Raises: Unavailable."""
     row = await database.fetchrow(_LOAD, asker, user)
-    return _profile(row) if row is not None else None
+    return profile_of(row) if row is not None else None
 
 
 async def save_profile(database: Database, user: str, name: str | None, about: str | None, *, keep_about: bool) -> None:
@@ -101,17 +71,8 @@ async def save_profile(database: Database, user: str, name: str | None, about: s
     )
 
 
-async def search_profiles(
-    database: Database, asker: str, prefix: str, after: SearchPosition | None, limit: int
-) -> Sequence[Profile]:
-    """Whose username or name begins with *prefix*, in any case; those after *after*. Raises: Unavailable."""
-    pattern = prefix.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") + "%"
-    sort_key, user = (after.sort_key, after.user) if after is not None else (None, None)
-    rows = await database.fetch(_SEARCH, asker, pattern, sort_key, user, limit)
-    return [_profile(row) for row in rows]
-
-
-def _profile(row: asyncpg.Record) -> Profile:
+def profile_of(row: asyncpg.Record) -> Profile:
+    """The profile in a row with `COLUMNS`."""
     return Profile(
         user=str(row["id"]),
         name=row["display_name"],
@@ -122,5 +83,4 @@ def _profile(row: asyncpg.Record) -> Profile:
         is_following=row["is_following"],
         is_muted=row["is_muted"],
         is_blocked=row["is_blocked"],
-        sort_key=row["sort_key"],
     )

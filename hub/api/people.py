@@ -18,7 +18,7 @@ from storage.friendships import Friend as FriendRow
 from storage.friendships import load_friends, load_requests
 from storage.limits import Limit, Limits
 from storage.postgres import Database
-from storage.profiles import SearchPosition, search_profiles
+from storage.search import SearchPosition, search_profiles
 
 SEARCH_BY_USER = Limit("search", 120, 60_000)
 OFFLINE = "offline"
@@ -50,12 +50,9 @@ class _People:
         query = cast("SearchQuery", call.query)
         position = decode_cursor(query.cursor, SearchPosition)
         await self._limits.take((SEARCH_BY_USER, call.actor.user))
-        found = await search_profiles(self._database, call.actor.user, query.search, position, query.limit + 1)
-        shown = found[: query.limit]
-        following = None
-        if len(found) > len(shown):
-            following = encode_cursor(SearchPosition(shown[-1].sort_key, shown[-1].user))
-        return Page([person_of(profile) for profile in shown], following)
+        found = await search_profiles(self._database, call.actor.user, query.search, position, query.limit)
+        following = encode_cursor(found.following) if found.following is not None else None
+        return Page([person_of(profile) for profile in found.profiles], following)
 
     async def list_friends(self, call: Call) -> Page[Friend]:
         found = await load_friends(self._database, call.actor.user, *after_user(call))
@@ -113,7 +110,7 @@ def people_endpoints(
         Endpoint(
             method="GET",
             path="/v1/users",
-            summary="Find people by the beginning of their username or name.",
+            summary="Find people: whose username or name begins so, then those that are spelt alike. A page may be short.",
             group="People",
             handle=people.search,
             query=SearchQuery,

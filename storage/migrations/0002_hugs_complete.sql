@@ -122,5 +122,7 @@ create table last_seen (  -- when somebody last went offline, as their friends w
 ) with (fillfactor = 70);  -- updated in place
 
 alter table profiles add column about text check (length(about) <= 1120);
+drop index profiles_search;
+create index profiles_beginning on profiles (lower(display_name) collate "C", user_id);
 create index profiles_similar on profiles using gin (lower(display_name) gin_trgm_ops);
 create index users_similar on users using gin (username gin_trgm_ops);
