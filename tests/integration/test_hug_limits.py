@@ -82,6 +82,14 @@ async def test_all_nodes_count_together_and_exactly(start_hub: StartHub, databas
         assert await heard(at_bo, 8) == ids
 
 
+async def test_off_means_that_nothing_is_counted(start_hub: StartHub, database_url: str, redis_url: str) -> None:
+    hub = await start_hub(limits="off", hugs_per_minute="1")
+    ana, bo = await make_friends(database_url, 2)
+    async with await Wire.log_in(hub.url, ana.access_token) as at_ana, redis.asyncio.from_url(redis_url) as valkey:
+        await accepted(at_ana, bo, 40)
+        assert await valkey.keys("hugmood:limit:*") == []
+
+
 async def test_who_never_answered_is_left_in_peace_until_they_do(start_hub: StartHub, database_url: str) -> None:
     one, two = await start_hub(limits="on"), await start_hub(limits="on")
     ana, bo, cleo = await make_friends(database_url, 3)
@@ -129,9 +137,14 @@ async def test_a_hug_that_was_answered_gets_its_first_answer_and_costs_nothing(
         assert [event for event in at_bo.kept() if event["type"] == "hug.received"] == []
 
 
+@pytest.mark.parametrize("fault", [KillableServer.kill, KillableServer.pause])
 async def test_without_redis_each_node_counts_by_itself(
-    start_hub: StartHub, database_url: str, own_redis: Callable[[], KillableServer]
+    start_hub: StartHub,
+    database_url: str,
+    own_redis: Callable[[], KillableServer],
+    fault: Callable[[KillableServer], None],
 ) -> None:
+    """A server that is silent is found out by the first hug that waits for it, which is late and not lost."""
     server = own_redis()
     settings = {"limits": "on", "redis_url": server.url} | WITHOUT | {"hugs_per_minute": "4"}
     one, two = await start_hub(**settings), await start_hub(**settings)
@@ -141,11 +154,12 @@ async def test_without_redis_each_node_counts_by_itself(
         await Wire.log_in(two.url, ana.access_token, device="second") as there,
     ):
         await accepted(here, bo, 2)
-        server.kill()
-        for wire in (here, there):
-            await accepted(wire, bo, 4)
-            for _ in range(3):
-                check_refused(await send(wire, bo), MINUTE_MS)
+        fault(server)
+        await asyncio.gather(accepted(here, bo, 4), accepted(there, bo, 4))
+        for wire in (here, there, here, there):
+            check_refused(await send(wire, bo), MINUTE_MS)
+        if fault is KillableServer.pause:
+            server.resume()
 
 
 @pytest.mark.parametrize("is_killed", [False, True])
