@@ -33,7 +33,8 @@ RETRY_S = 1.0
 
 log = logging.getLogger("hugmood.mutuals")
 
-# Two walks along the index hugs_between for each hug: forwards and backwards in time.
+# Two walks along the index hugs_between for each hug, forwards and backwards in time. Their order makes the planner take
+# that index also while the table is small; one walk in both directions would keep another one when it has grown.
 _CANDIDATES = """
 select i.ord, c.id from unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) with ordinality as i(sender, recipient, at, ord)
 cross join lateral (
@@ -113,6 +114,8 @@ class Mutuals:
 
     def look(self, hugs: Sequence[Committed]) -> None:
         """Let *hugs*, all committed, meet those that come the other way. Looking twice at a hug does no harm."""
+        if len(self._waiting) + len(hugs) > WAITING_MAX:
+            log.error("too many hugs wait to be looked at: the oldest stay alone")
         since_ms = self._clock() - REPEATED_WITHIN_MS
         self._waiting.extend(hug for hug in hugs if hug[3] > since_ms)
         if self._waiting:

@@ -16,6 +16,7 @@ from domain.ids import uuid7
 from domain.times import from_ms, rfc3339
 from storage.hug_commits import Answer, Committed, HugCommits, NewHug
 from storage.inbox import InboxEvent, load_after
+from storage.mutuals import _CANDIDATES as CANDIDATES_SQL
 from storage.mutuals import Mutuals
 from storage.postgres import Database
 from tests.support.people import NOW_MS, make_users
@@ -206,3 +207,25 @@ async def test_postgresql_may_be_away_for_a_while(own_postgres: Callable[[], Kil
         await mutuals.drained()
         assert sorted(event.user for event in await told.get()) == [ana, bo]
         assert told.empty()
+
+
+async def test_candidates_are_looked_up_in_their_index(database: Database) -> None:
+    """However many hugs there are, and also if the plan was made when there were few."""
+    users = await make_users(database, 2)
+    insert = (
+        "insert into hugs (id, sender_id, recipient_id, seq, kind, at)"
+        " select gen_random_uuid(), $1, $2, n, 'warm', now() from generate_series($3::int, $4::int) n"
+    )
+    statement = (
+        CANDIDATES_SQL.replace("$1", f"array['{users[0]}']")
+        .replace("$2", f"array['{users[1]}']")
+        .replace("$3", "array[now()]")
+        .replace("$4", "interval '5 s'")
+        .replace("$5", "4")
+    )
+    for first, last in ((1, 60), (61, 5_000)):
+        await database.execute(insert, *users, first, last)
+        await database.execute("analyze hugs")
+        plan = "\n".join(row[0] for row in await database.fetch(f"explain {statement}"))
+        assert plan.count("using hugs_between") == 2, plan
+        assert "Seq Scan" not in plan
