@@ -274,7 +274,7 @@ async def _build_sockets(stack: AsyncExitStack, settings: HubSettings, core: Cor
     )
     tick = TickWriter(asyncio.get_running_loop())
     admission = Admission(_admission_limits(settings), core.node, core.sweep, tick, counts, clock, dispatch.receive)
-    streams = Streams(admission, openings, core.node, core.sweep, clock)
+    streams = Streams(admission, openings, core.node, core.sweep, counts, clock)
     reader = MailboxReader(core.node, core.database)
     sources = Sources(
         admission=admission,

@@ -9,7 +9,8 @@ from starlette.types import Receive, Scope, Send
 from domain.errors import Invalid
 from hub.api.endpoints import Call, Endpoint
 from hub.line import EXTENSION, Line
-from hub.streams import EventStream, Streams
+from hub.request_wires import EventStream
+from hub.streams import Streams
 from protocol.commands import Ack, Hello
 from protocol.events import Ok
 from protocol.rest_live import EventsQuery, Polled, PollQuery
