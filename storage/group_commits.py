@@ -113,6 +113,7 @@ class GroupCommits:
         look = self._next_looks.get(group)
         if look is None:
             look = asyncio.create_task(self._look(group, self._looks.get(group)), name="group-load")
+            look.add_done_callback(_heard)
             self._next_looks[group] = look
         return await asyncio.shield(look)
 
@@ -302,3 +303,8 @@ def _settle(waiting: _Waiting, answer: Group | Refusal) -> None:
         waiting.done.set_exception(answer)
     else:
         waiting.done.set_result(answer)
+
+
+def _heard(look: "asyncio.Task[Group | None]") -> None:
+    if not look.cancelled():
+        look.exception()  # whoever asked may be gone

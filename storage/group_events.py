@@ -1,17 +1,19 @@
 """Tidings of a group hug as durable events, ready to be appended to the inboxes of whom they concern."""
 
-from collections.abc import Awaitable, Callable, Sequence, Set
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from typing import cast
 
 from asyncpg.pool import PoolConnectionProxy
 
 from domain.errors import Unavailable
 from domain.group_steps import Tiding, Told
-from domain.groups import Group, How, Member, took_part
+from domain.groups import Group, How, took_part
 from domain.times import rfc3339
 from protocol.codec import encode_body
 from protocol.events import GroupCancelled, GroupCompleted, GroupInvited, GroupStarted, Message, UserRef
+from storage.hugs import SOMEONE
 from storage.inbox import NewEvent
+from storage.names import load_names
 
 PARTICIPANTS_MAX = 50  # named in `group.completed`
 
@@ -37,21 +39,22 @@ async def compose_events(
         if tiding.told is Told.COMPLETED:
             events += await _completed(connection, group, tiding.to, now_ms, invisible)
         else:
-            events += _same_for_all(_plain(group, tiding, now_ms), tiding.to)
+            names = await load_names(connection, [tiding.by]) if tiding.by is not None else {}
+            events += _same_for_all(_plain(group, tiding, now_ms, names), tiding.to)
     return events
 
 
-def _plain(group: Group, tiding: Tiding, now_ms: int) -> Message:
+def _plain(group: Group, tiding: Tiding, now_ms: int, names: Mapping[str, str]) -> Message:
     at = rfc3339(now_ms)
     if tiding.told is Told.STARTED:
         return GroupStarted(at=at, id=group.id, name=group.name, count=len(tiding.to))
     if tiding.told is Told.CANCELLED:
         return GroupCancelled(at=at, id=group.id, name=group.name, state=group.state)
-    by = group.members[cast("str", tiding.by)]
+    by = cast("str", tiding.by)
     return GroupInvited(
         at=at,
         id=group.id,
-        from_=UserRef(by.user, by.name),
+        from_=_ref(by, names),
         name=group.name,
         state=group.state,
         expires_at=rfc3339(group.expires_ms),
@@ -65,12 +68,12 @@ async def _completed(
 ) -> list[NewEvent]:
     """The participants are the same for all, but for who is blocked with one of them, or is named to nobody else."""
     everybody = took_part(group)
-    named = everybody[:PARTICIPANTS_MAX]
-    users = [member.user for member in named]
+    users = [member.user for member in everybody[:PARTICIPANTS_MAX]]
     try:
         unseen = await invisible(users)
     except Unavailable:
         unseen = set(users)
+    names = await load_names(connection, users)
     hidden = {user: unseen - {user} for user in unseen}
     for one, other in await connection.fetch(_BLOCKS, users, to):
         hidden[str(other)] = hidden.get(str(other), unseen) | {str(one)}
@@ -82,7 +85,7 @@ async def _completed(
             id=group.id,
             name=group.name,
             how=cast("How", group.how),
-            participants=[_ref(member) for member in named if member.user not in without],
+            participants=[_ref(user, names) for user in users if user not in without],
             count=len(everybody),
             duration_ms=max(0, ended_ms - began_ms),
         )
@@ -93,8 +96,9 @@ async def _completed(
     return events
 
 
-def _ref(member: Member) -> UserRef:
-    return UserRef(member.user, member.name)
+def _ref(user: str, names: Mapping[str, str]) -> UserRef:
+    """As they are called now, which may be newer than the group that is kept in memory."""
+    return UserRef(user, names.get(user, SOMEONE))
 
 
 def _same_for_all(event: Message, users: Sequence[str]) -> list[NewEvent]:

@@ -16,6 +16,7 @@ from protocol.events import Ok, UserRef
 from protocol.rest import Page, PageQuery
 from protocol.rest_groups import GroupMember, GroupQuery
 from storage.groups import load_groups_of
+from storage.hugs import SOMEONE
 from storage.postgres import Database
 
 
@@ -52,7 +53,8 @@ class _Groups:
             seen = {member.user for member in await self._groups.views.visible(members, call.actor.user)}
             members = [one for one in members if one.user in seen or one.state is Membership.INVITED]
         following = encode_cursor(UserPosition(shown[-1])) if len(found) > len(shown) else None
-        return Page([_member(member) for member in members], following)
+        names = await self._groups.views.names_of(members)
+        return Page([_member(member, names.get(member.user, SOMEONE)) for member in members], following)
 
     async def create(self, call: Call) -> Ok:
         return await self._groups.create(call.actor, call.body)
@@ -88,9 +90,9 @@ def _listed(group: Group, asker: str) -> list[str]:
     ]
 
 
-def _member(member: Member) -> GroupMember:
+def _member(member: Member, name: str) -> GroupMember:
     return GroupMember(
-        user=UserRef(member.user, member.name),
+        user=UserRef(member.user, name),
         membership=member.state,
         joined_at=rfc3339(member.joined_ms) if member.joined_ms is not None else None,
     )

@@ -259,3 +259,19 @@ async def test_a_room_of_long_names_fits_into_a_message(server: RestServer) -> N
     assert response.json()["count"] == 251
     assert len(response.content) < 60 * 1024
     assert len(response.json()["members"]) > 100
+
+
+async def test_a_new_name_is_told_everywhere(server: RestServer) -> None:
+    ana, ben = await server.users("Ana", "Ben")
+    await server.befriend(ana, ben)
+    group = await host(server, ana)
+    await act(ben, "join", group)
+    for user, name in ((ana, "Anna"), (ben, "Benno")):
+        assert (await user.call("PATCH", "/v1/me", {"name": name})).status_code == 200
+    server.clock.ahead_ms = 2_000
+    room = await ben.get(f"/v1/groups/{group}")
+    assert (room["host"]["name"], names(room)) == ("Anna", ["Anna", "Benno"])
+    members = await ana.get(f"/v1/groups/{group}/members")
+    assert {item["user"]["name"] for item in members["items"]} == {"Anna", "Benno"}
+    await act(ana, "complete", group)
+    assert [one["name"] for one in server.delivery.events(ben.id)[-1]["participants"]] == ["Anna", "Benno"]
