@@ -26,29 +26,24 @@ from storage.postgres import Database
 BATCH_MAX = 500
 WAITING_MAX = 20_000  # hugs in memory that have not been looked at; beyond that the oldest stay alone
 REPEATED_WITHIN_MS = 60_000  # a hug that is older when it is repeated was looked at long ago
-CANDIDATES = 4  # before a hug, and as many after it
+CANDIDATES = 32  # of a hug: more than anybody may send in the time
 PAUSE_S = 0.01  # before looking again for a hug whose candidate was just taken or locked
 TRIES = 2_000  # pauses enough to outlast every lock: PostgreSQL ends an idle transaction of ours after 15 s
 RETRY_S = 1.0
 
 log = logging.getLogger("hugmood.mutuals")
 
-# Two walks along the index hugs_between for each hug, forwards and backwards in time. Their order makes the planner take
-# that index also while the table is small; one walk in both directions would keep another one when it has grown.
+# One short walk along the index hugs_between for each hug. Walking in the order of `at` makes the planner take that
+# index also while the table is small; otherwise it takes another one, and keeps it for a while when the table has grown.
 _CANDIDATES = """
-select i.ord, c.id from unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) with ordinality as i(sender, recipient, at, ord)
+select i.ord, c.id
+from unnest($1::uuid[], $2::uuid[], $3::bigint[]) with ordinality as i(sender, recipient, at_ms, ord)
+cross join lateral (select timestamptz 'epoch' + i.at_ms * interval '1 ms' as at) m
 cross join lateral (
-    (
-        select id, at - i.at as distance from hugs
-        where sender_id = i.recipient and recipient_id = i.sender and at >= i.at and at <= i.at + $4::interval
-          and mutual_at is null and undone_at is null
-        order by at limit $5
-    ) union all (
-        select id, i.at - at from hugs
-        where sender_id = i.recipient and recipient_id = i.sender and at < i.at and at >= i.at - $4::interval
-          and mutual_at is null and undone_at is null
-        order by at desc limit $5
-    )
+    select id, greatest(at - m.at, m.at - at) as distance from hugs
+    where sender_id = i.recipient and recipient_id = i.sender and at between m.at - $4::interval and m.at + $4::interval
+      and mutual_at is null and undone_at is null
+    order by at limit $5
 ) c
 order by i.ord, c.distance, c.id
 """
@@ -157,14 +152,11 @@ class Mutuals:
         return [again for hug in batch for again in await self._match_all([hug])]
 
     async def _match(self, batch: Sequence[Committed]) -> list[Committed]:
-        rows = await self._database.fetch(
-            _CANDIDATES,
-            [sender for _, sender, _, _ in batch],
-            [recipient for _, _, recipient, _ in batch],
-            [from_ms(at_ms) for _, _, _, at_ms in batch],
-            timedelta(milliseconds=MUTUAL_WITHIN_MS),
-            CANDIDATES,
-        )
+        _, senders, recipients, moments_ms = zip(*batch, strict=True)
+        within = timedelta(milliseconds=MUTUAL_WITHIN_MS)
+        rows = await self._database.fetch(_CANDIDATES, senders, recipients, moments_ms, within, CANDIDATES)
+        if not rows and not self._tries:
+            return []
         candidates: dict[str, list[str]] = {}
         for ord_, other in rows:
             candidates.setdefault(batch[ord_ - 1][0], []).append(str(other))

