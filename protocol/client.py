@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from ssl import SSLContext
 from types import TracebackType
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from websockets.exceptions import ConnectionClosed
@@ -34,11 +34,9 @@ from protocol.cursor import Arrival, CursorStore, Follower, MemoryCursor
 from protocol.events import (
     CaughtUp,
     DurableEvent,
-    HugDelivered,
-    HugSeen,
-    HugSent,
+    EphemeralEvent,
+    Error,
     Ok,
-    Presence,
     SessionExpiring,
     Welcome,
 )
@@ -51,7 +49,9 @@ MESSAGE_MAX_BYTES = 16 * 1024
 EPHEMERAL_MAX = 1_000  # events without `seq` that wait for the app; more are skipped
 RETRY_WITHIN_S = 60.0  # a refusal that asks for a longer wait is handed to the app
 
-Event = DurableEvent | HugSent | HugDelivered | HugSeen | Presence | Unknown
+Event = DurableEvent | EphemeralEvent | Unknown
+
+_DURABLE: tuple[type[Any], ...] = get_args(DurableEvent)
 
 log = logging.getLogger("hugmood.client")
 
@@ -269,13 +269,13 @@ class Client:
                 log.warning("the hub refused something: %s", message.message)
             case SessionExpiring():
                 self._renew_soon()
-            case Ok() | CaughtUp() | Welcome():
+            case Ok() | Error() | CaughtUp() | Welcome():
                 pass
-            case HugSent() | HugDelivered() | HugSeen() | Presence() | Unknown(seq=None):
+            case _ if isinstance(message, _DURABLE) or (isinstance(message, Unknown) and message.seq is not None):
+                self._hear_durable(message)
+            case _:
                 if len(self._events) < EPHEMERAL_MAX:
                     self._offer(message, None)
-            case _:
-                self._hear_durable(message)
 
     def _hear_durable(self, event: Any) -> None:
         follower = self._link.follower

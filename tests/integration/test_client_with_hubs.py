@@ -7,11 +7,32 @@ from typing import Any
 import pytest
 
 from domain.ids import uuid7
+from protocol import events
 from protocol.client import Client, ClientClosed, CommandRefused, Event
 from protocol.codec import Codec
-from protocol.commands import FriendAnswer, FriendRequest, Status
+from protocol.commands import (
+    FriendAnswer,
+    FriendRequest,
+    GroupCreate,
+    GroupJoin,
+    GroupSqueeze,
+    HugPreparing,
+    Status,
+)
 from protocol.cursor import Cursor, MemoryCursor
-from protocol.events import FriendAccepted, FriendRequested, HugDelivered, HugReceived, HugSeen, HugSent, Presence
+from protocol.events import (
+    FriendAccepted,
+    FriendRequested,
+    GroupCompleted,
+    GroupInvited,
+    GroupPulse,
+    GroupStarted,
+    HugDelivered,
+    HugReceived,
+    HugSeen,
+    HugSent,
+    Presence,
+)
 from tests.support.hubs import HubProcess, Person, StartHub, make_friends
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
@@ -54,6 +75,31 @@ async def test_a_hug_with_all_its_echoes(hub: HubProcess, database_url: str, cod
         assert (await first(sender, HugSeen)).id == ok.id
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
+
+
+async def test_everybody_in_a_room_hears_what_belongs_to_it(hub: HubProcess, database_url: str) -> None:
+    ana, ben = await make_friends(database_url, 2)
+    async with client_of(hub, ana) as host, client_of(hub, ben, codec=Codec.MSGPACK) as guest:
+        room = uuid7(time.time_ns() // 1_000_000)
+        await host.opened()
+        await guest.opened()
+        made = await host.command(GroupCreate(id=room, name="Sunday", invite=[ben.id]))
+        assert (made.ids, made.group and made.group.state) == ([ben.id], "gathering")
+        invited = await first(guest, GroupInvited)
+        assert (invited.id, invited.from_.id, invited.seq) == (room, ana.id, 1)
+        joined = await guest.command(GroupJoin(id=room))
+        assert joined.group is not None
+        assert [member.id for member in joined.group.members] == [ana.id, ben.id]
+        await first(host, GroupStarted, id=room)
+        await guest.command(HugPreparing(to=ana.id))
+        assert (await first(host, events.HugPreparing)).from_.id == ben.id
+        await guest.command(GroupSqueeze(id=room, strength=0.5))
+        pulse = await first(host, GroupPulse, count=1)
+        assert (pulse.id, pulse.strength, pulse.members) == (room, 0.5, 2)
+        await host.command(GroupSqueeze(id=room, strength=1))
+        for client in (host, guest):
+            completed = await first(client, GroupCompleted, id=room)
+            assert (completed.how, completed.count) == ("squeeze", 2)
 
 
 async def test_friends_and_presence(hub: HubProcess, database_url: str) -> None:
