@@ -2,7 +2,8 @@
 
 Invariant: a hug is in at most one pair, both of a pair or neither have `mutual_at`, and both people have the event
 in their inbox exactly if they have. Nothing that commits is missed: each hug is looked at after its own commit,
-so of two that commit at the same moment on two nodes at least one is looked at when both can be seen.
+so of two that commit at the same moment on two nodes at least one is looked at when both can be seen. A node that
+dies in between leaves its hug alone, unless the client has had no answer: then it is sent, and looked at, again.
 """
 
 import asyncio
