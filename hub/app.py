@@ -4,7 +4,6 @@ import asyncio
 import gc
 import logging
 import resource
-import time
 from contextlib import AsyncExitStack, closing, suppress
 from functools import partial
 
@@ -12,18 +11,16 @@ from msgspec import Struct
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from starlette.applications import Starlette
 
-from domain.errors import Refusal, Unavailable
+from domain.errors import Unavailable
 from domain.friendships import NO_LIMITS, FriendLimits
-from domain.groups import Squeezed
 from domain.hug_limits import HugLimits
 from domain.hug_requests import NO_REQUEST_LIMITS, RequestLimits
-from domain.ids import uuid7
 from hub.admission import Admission, AdmissionLimits
 from hub.api.app import ApiServices, build_api
 from hub.api.live import live_endpoints
 from hub.connection import ConnectionCounts
+from hub.core import Core, build_core, clock
 from hub.counters import Histogram
-from hub.delivery import Delivery
 from hub.dispatch import Dispatch
 from hub.handlers.accounts import AccountHandlers
 from hub.handlers.friends import FriendHandlers
@@ -35,68 +32,30 @@ from hub.handlers.marks import MarkHandlers
 from hub.handlers.moments import MomentHandlers
 from hub.handlers.profiles import ProfileHandlers
 from hub.handlers.requests import RequestHandlers
+from hub.handlers.table import Handlers
 from hub.health import Health, operators_app
 from hub.hiding import Hiding
 from hub.mailbox_reader import READERS, MailboxReader
 from hub.metrics import HubCollector, Sources
-from hub.node import Node
 from hub.opening import Openings
 from hub.pages import SecurityHeaders, page_routes
 from hub.passwords import Passwords
-from hub.registrar import Registrar
-from hub.relations import Relations
-from hub.room_upkeep import RoomUpkeep
-from hub.rooms import Rooms
 from hub.server import HubServer, OperatorsServer, listen
 from hub.settings import HubSettings
 from hub.streams import Streams
-from hub.sweep import Sweep
-from hub.tasks import Tasks
 from hub.tick import TickWriter
 from hub.tokens import TokenVerifier
-from storage.directory import Directory
-from storage.doorbell import Doorbell, Listener
-from storage.group_commits import GroupChange, GroupCommits
 from storage.hug_commits import BATCH_MAX, HugCommits
 from storage.inbox import load_epoch
 from storage.limits import Limits
-from storage.migrate import check
 from storage.mutuals import Mutuals
-from storage.postgres import Database
-from storage.presence import Presence
 from storage.receipts import Receipts
-from storage.redis import RedisLink
-from storage.room_mail import RoomMailer
 
 FILES_KEPT_FREE = 500  # open files for everything that is not a client's socket
 BATCH_BOUNDS = (1, 2, 5, 10, 20, 50, 100, 200, BATCH_MAX)
 SECONDS_BOUNDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 
 log = logging.getLogger("hugmood.hub")
-
-
-def clock() -> int:
-    """Now, in Unix milliseconds."""
-    return time.time_ns() // 1_000_000
-
-
-class Core(Struct, frozen=True):
-    """What everything else of a node is built on: the servers behind it, and the way between sessions and nodes."""
-
-    database: Database
-    redis: RedisLink
-    listener: Listener
-    node: Node
-    sweep: Sweep
-    tasks: Tasks
-    relations: Relations
-    presence: Presence
-    delivery: Delivery
-    registrar: Registrar
-    directory: Directory
-    rooms: Rooms
-    room_upkeep: RoomUpkeep
-    groups: GroupCommits
 
 
 class Sockets(Struct, frozen=True):
@@ -107,12 +66,7 @@ class Sockets(Struct, frozen=True):
     reader: MailboxReader
     commits: HugCommits
     mutuals: Mutuals
-    hugs: HugHandlers
-    moments: MomentHandlers
-    requests: RequestHandlers
-    friends: FriendHandlers
-    marks: MarkHandlers
-    groups: GroupHandlers
+    handlers: Handlers
     limits: Limits
     verifier: TokenVerifier
     streams: Streams
@@ -129,11 +83,11 @@ async def serve(settings: HubSettings) -> None:
     async with AsyncExitStack() as stack:
         public = stack.enter_context(closing(listen(settings.host, settings.port)))
         operators = stack.enter_context(closing(listen(settings.metrics_host, settings.metrics_port)))
-        core = await _build_core(stack, settings)
+        core = await build_core(stack, settings)
         sockets = await _build_sockets(stack, settings, core)
         health = Health(core.database, lambda: core.listener.is_hearing, lambda: sockets.admission.is_draining)
         server = HubServer(
-            SecurityHeaders(await _build_api(stack, settings, core, sockets, health)),
+            SecurityHeaders(_build_api(settings, core, sockets, health)),
             sockets.admission,
             core.sweep,
             sockets.commits,
@@ -148,59 +102,6 @@ async def serve(settings: HubSettings) -> None:
         core.tasks.start(metrics.serve(sockets=[operators]), "operators")
         await server.serve(sockets=[public])
         metrics.should_exit = True
-
-
-async def _build_core(stack: AsyncExitStack, settings: HubSettings) -> Core:
-    database = await stack.enter_async_context(Database(settings.database_url, max_size=settings.database_connections))
-    await check(database)
-    sweep = Sweep()
-    tasks = await stack.enter_async_context(Tasks())
-    node = Node(uuid7(clock()))
-    redis = await stack.enter_async_context(RedisLink(settings.redis_url))
-    listener = Listener(settings.redis_url, redis, node.id)
-    doorbell, directory = Doorbell(redis, node.id), Directory(redis, node.id)
-    presence = Presence(redis, database, directory, doorbell, node.show)
-    relations = Relations(database, sweep, lambda: listener.is_hearing)
-    delivery = Delivery(node, directory, doorbell, relations, presence, tasks)
-    registrar = Registrar(node, directory, presence, database, clock)
-    rooms = Rooms(node, doorbell, listener, clock)
-    mailer = RoomMailer(node.id, database, presence, directory, doorbell, unsure=node.is_unseen)
-    room_upkeep = RoomUpkeep(rooms, mailer, database)
-    groups = GroupCommits(database, clock, partial(_group_changed, delivery, room_upkeep), presence.invisible)
-    rooms.on_big_squeeze = lambda room: tasks.start(_complete_by_squeeze(groups, rooms, room), "a big squeeze")
-    listener.on_mail = delivery.receive
-    delivery.on_room_change = rooms.seated_elsewhere
-    for link in (redis, listener.subscriber):
-        link.on_connect += [relations.forget_all, registrar.recover, room_upkeep.recover]
-    await stack.enter_async_context(listener)
-    return Core(
-        database=database,
-        redis=redis,
-        listener=listener,
-        node=node,
-        sweep=sweep,
-        tasks=tasks,
-        relations=relations,
-        presence=presence,
-        delivery=delivery,
-        registrar=registrar,
-        directory=directory,
-        rooms=rooms,
-        room_upkeep=room_upkeep,
-        groups=groups,
-    )
-
-
-def _group_changed(delivery: Delivery, room_upkeep: RoomUpkeep, change: GroupChange) -> None:
-    delivery.ring(change.events)
-    room_upkeep.changed(change)
-
-
-async def _complete_by_squeeze(groups: GroupCommits, rooms: Rooms, room: str) -> None:
-    try:
-        await groups.act(room, Squeezed())
-    except Refusal:
-        rooms.big_squeeze_failed(room)
 
 
 async def _build_sockets(stack: AsyncExitStack, settings: HubSettings, core: Core) -> Sockets:
@@ -228,42 +129,11 @@ async def _build_sockets(stack: AsyncExitStack, settings: HubSettings, core: Cor
         on_held=receipts.ack,
         per_user=settings.max_connections_per_user if settings.limits_on else 0,
     )
-    moments = MomentHandlers(core.database, core.delivery, clock)
-    requests = RequestHandlers(
-        core.database, core.delivery, core.presence.shown, clock, _request_limits(settings), settings.hug_kinds
-    )
-    requests.on_committed.append(mutuals.look)
     limits = Limits(core.redis, clock, is_on=settings.limits_on)
-    hugs = HugHandlers(
-        core.relations,
-        commits,
-        receipts,
-        core.delivery,
-        clock,
-        settings.hug_kinds,
-        fulfil=requests.fulfil,
-        allowance=_hug_allowance(settings, core, limits) if settings.limits_on else None,
-    )
-    friends = FriendHandlers(core.database, core.delivery, clock, FriendLimits() if settings.limits_on else NO_LIMITS)
-    marks = MarkHandlers(core.database, clock, settings.max_follows if settings.limits_on else 0)
-    groups = GroupHandlers(
-        core.database,
-        core.groups,
-        GroupViews(core.database, core.presence, clock),
-        core.rooms,
-        core.relations,
-        limits,
-        clock,
-        limits_on=settings.limits_on,
-    )
+    handlers = await _build_handlers(stack, settings, core, commits, mutuals, receipts, limits)
     dispatch = Dispatch(
         openings,
-        hugs,
-        moments,
-        requests,
-        friends,
-        marks,
-        groups,
+        handlers,
         receipts,
         core.rooms,
         verifier,
@@ -294,45 +164,63 @@ async def _build_sockets(stack: AsyncExitStack, settings: HubSettings, core: Cor
         ring_seconds=ring_seconds,
     )
     return Sockets(
-        admission,
-        openings,
-        reader,
-        commits,
-        mutuals,
-        hugs,
-        moments,
-        requests,
-        friends,
-        marks,
-        groups,
-        limits,
-        verifier,
-        streams,
-        receipts,
-        sources,
+        admission, openings, reader, commits, mutuals, handlers, limits, verifier, streams, receipts, sources
     )
 
 
-async def _build_api(
-    stack: AsyncExitStack, settings: HubSettings, core: Core, sockets: Sockets, health: Health
-) -> Starlette:
+async def _build_handlers(
+    stack: AsyncExitStack,
+    settings: HubSettings,
+    core: Core,
+    commits: HugCommits,
+    mutuals: Mutuals,
+    receipts: Receipts,
+    limits: Limits,
+) -> Handlers:
+    is_on, delivery, database = settings.limits_on, core.delivery, core.database
     passwords = await stack.enter_async_context(Passwords())
+    requests = RequestHandlers(
+        database, delivery, core.presence.shown, clock, _request_limits(settings), settings.hug_kinds
+    )
+    requests.on_committed.append(mutuals.look)
+    return Handlers(
+        accounts=AccountHandlers(database, passwords, limits, settings.secret, clock, delivery.logins_ended),
+        profiles=ProfileHandlers(database, delivery),
+        friends=FriendHandlers(database, delivery, clock, FriendLimits() if is_on else NO_LIMITS),
+        marks=MarkHandlers(database, clock, settings.max_follows if is_on else 0),
+        hugs=HugHandlers(
+            core.relations,
+            commits,
+            receipts,
+            delivery,
+            clock,
+            settings.hug_kinds,
+            fulfil=requests.fulfil,
+            allowance=_hug_allowance(settings, core, limits) if is_on else None,
+        ),
+        moments=MomentHandlers(database, delivery, clock),
+        requests=requests,
+        groups=GroupHandlers(
+            database,
+            core.groups,
+            GroupViews(database, core.presence, clock),
+            core.rooms,
+            core.relations,
+            limits,
+            clock,
+            limits_on=is_on,
+        ),
+    )
+
+
+def _build_api(settings: HubSettings, core: Core, sockets: Sockets, health: Health) -> Starlette:
     return build_api(
         ApiServices(
             database=core.database,
             verifier=sockets.verifier,
             limits=sockets.limits,
             clock=clock,
-            accounts=AccountHandlers(
-                core.database, passwords, sockets.limits, settings.secret, clock, core.delivery.logins_ended
-            ),
-            profiles=ProfileHandlers(core.database, core.delivery),
-            friends=sockets.friends,
-            marks=sockets.marks,
-            hugs=sockets.hugs,
-            moments=sockets.moments,
-            requests=sockets.requests,
-            groups=sockets.groups,
+            handlers=sockets.handlers,
             statuses=lambda _asker, users: core.presence.seen_by_friends(users),
             allowed_origins=settings.allowed_origins,
             more_endpoints=live_endpoints(sockets.streams, core.database, sockets.receipts),

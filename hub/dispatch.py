@@ -14,13 +14,8 @@ from domain import errors
 from domain.errors import Invalid, RateLimited, Refusal, Unauthenticated, Unavailable
 from domain.presence import rank_of
 from domain.times import rfc3339
-from hub.handlers.friends import FriendHandlers
-from hub.handlers.groups import GroupHandlers
-from hub.handlers.hugs import HugHandlers
-from hub.handlers.marks import MarkHandlers
-from hub.handlers.moments import MomentHandlers
 from hub.handlers.ports import Actor
-from hub.handlers.requests import RequestHandlers
+from hub.handlers.table import Handlers
 from hub.opening import Openings
 from hub.rooms import Rooms
 from hub.session import Session, State
@@ -68,12 +63,7 @@ class Dispatch:
     def __init__(
         self,
         openings: Openings,
-        hugs: HugHandlers,
-        moments: MomentHandlers,
-        requests: RequestHandlers,
-        friends: FriendHandlers,
-        marks: MarkHandlers,
-        groups: GroupHandlers,
+        handlers: Handlers,
         receipts: Receipts,
         rooms: Rooms,
         verifier: TokenVerifier,
@@ -84,7 +74,7 @@ class Dispatch:
         limits_on: bool,
     ) -> None:
         self._openings = openings
-        self._hugs = hugs
+        self._hugs = handlers.hugs
         self._receipts = receipts
         self._rooms = rooms
         self._verifier = verifier
@@ -103,26 +93,26 @@ class Dispatch:
             commands.GroupSqueeze: self._group_squeeze,
         }
         self._later: dict[type, Handler] = {
-            commands.HugSeen: hugs.seen,
-            commands.HugUndo: moments.undo,
-            commands.HugReact: moments.react,
-            commands.RequestCreate: requests.create,
-            commands.RequestAnswer: requests.answer,
-            commands.RequestCancel: requests.cancel,
-            commands.HugPreparing: hugs.preparing,
-            commands.GroupCreate: groups.create,
-            commands.GroupInvite: groups.invite,
-            commands.GroupJoin: groups.join,
-            commands.GroupLeave: groups.leave,
-            commands.GroupComplete: groups.complete,
-            commands.GroupCancel: groups.cancel,
-            commands.FriendRequest: friends.request,
-            commands.FriendAnswer: friends.answer,
-            commands.FriendEnd: friends.end,
-            commands.UserBlock: friends.block,
-            commands.UserUnblock: friends.unblock,
-            commands.UserMute: marks.mute,
-            commands.UserUnmute: marks.unmute,
+            commands.HugSeen: handlers.hugs.seen,
+            commands.HugUndo: handlers.moments.undo,
+            commands.HugReact: handlers.moments.react,
+            commands.RequestCreate: handlers.requests.create,
+            commands.RequestAnswer: handlers.requests.answer,
+            commands.RequestCancel: handlers.requests.cancel,
+            commands.HugPreparing: handlers.hugs.preparing,
+            commands.GroupCreate: handlers.groups.create,
+            commands.GroupInvite: handlers.groups.invite,
+            commands.GroupJoin: handlers.groups.join,
+            commands.GroupLeave: handlers.groups.leave,
+            commands.GroupComplete: handlers.groups.complete,
+            commands.GroupCancel: handlers.groups.cancel,
+            commands.FriendRequest: handlers.friends.request,
+            commands.FriendAnswer: handlers.friends.answer,
+            commands.FriendEnd: handlers.friends.end,
+            commands.UserBlock: handlers.friends.block,
+            commands.UserUnblock: handlers.friends.unblock,
+            commands.UserMute: handlers.marks.mute,
+            commands.UserUnmute: handlers.marks.unmute,
         }
 
     def receive(self, session: Session, data: bytes | str) -> None:

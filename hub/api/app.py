@@ -22,14 +22,7 @@ from hub.api.page import render
 from hub.api.people import Statuses, people_endpoints
 from hub.api.problems import on_error, on_http_exception, problem
 from hub.api.requests import request_endpoints
-from hub.handlers.accounts import AccountHandlers
-from hub.handlers.friends import FriendHandlers
-from hub.handlers.groups import GroupHandlers
-from hub.handlers.hugs import HugHandlers
-from hub.handlers.marks import MarkHandlers
-from hub.handlers.moments import MomentHandlers
-from hub.handlers.profiles import ProfileHandlers
-from hub.handlers.requests import RequestHandlers
+from hub.handlers.table import Handlers
 from hub.tokens import TokenVerifier
 from protocol.codes import ErrorCode
 from storage.limits import Limits
@@ -54,14 +47,7 @@ class ApiServices(Struct, frozen=True, kw_only=True):
     verifier: TokenVerifier
     limits: Limits
     clock: Callable[[], int]
-    accounts: AccountHandlers
-    profiles: ProfileHandlers
-    friends: FriendHandlers
-    marks: MarkHandlers
-    hugs: HugHandlers
-    moments: MomentHandlers
-    requests: RequestHandlers
-    groups: GroupHandlers
+    handlers: Handlers
     statuses: Statuses
     allowed_origins: Sequence[str] = ()
     more_endpoints: Sequence[Endpoint] = ()
@@ -70,13 +56,14 @@ class ApiServices(Struct, frozen=True, kw_only=True):
 
 def declare(services: ApiServices) -> list[Endpoint]:
     """Every endpoint there is."""
+    database, handlers = services.database, services.handlers
     return [
-        *account_endpoints(services.accounts, services.profiles),
-        *people_endpoints(services.database, services.profiles, services.friends, services.statuses, services.limits),
-        *mark_endpoints(services.database, services.friends, services.marks),
-        *hug_endpoints(services.database, services.hugs, services.moments),
-        *request_endpoints(services.database, services.requests, services.clock),
-        *group_endpoints(services.database, services.groups),
+        *account_endpoints(handlers.accounts, handlers.profiles),
+        *people_endpoints(database, handlers.profiles, handlers.friends, services.statuses, services.limits),
+        *mark_endpoints(database, handlers.friends, handlers.marks),
+        *hug_endpoints(database, handlers.hugs, handlers.moments),
+        *request_endpoints(database, handlers.requests, services.clock),
+        *group_endpoints(database, handlers.groups),
         *services.more_endpoints,
     ]
 

@@ -25,6 +25,7 @@ from hub.handlers.marks import MarkHandlers
 from hub.handlers.moments import MomentHandlers
 from hub.handlers.profiles import ProfileHandlers
 from hub.handlers.requests import RequestHandlers
+from hub.handlers.table import Handlers
 from hub.node import Node
 from hub.passwords import Passwords
 from hub.relations import Relations
@@ -216,22 +217,24 @@ async def rest_server(
             verifier=TokenVerifier(SECRET),
             limits=limits,
             clock=clock,
-            accounts=AccountHandlers(database, passwords, limits, SECRET, clock, server.logins_ended),
-            profiles=ProfileHandlers(database, delivery),
-            friends=FriendHandlers(database, delivery, clock, friend_limits),
-            moments=MomentHandlers(database, delivery, clock),
-            hugs=HugHandlers(relations, commits, receipts, delivery, clock, fulfil=requests.fulfil),
-            requests=requests,
-            marks=MarkHandlers(database, clock, follows_max),
-            groups=GroupHandlers(
-                database,
-                group_commits,
-                GroupViews(database, presence, clock),
-                rooms,
-                relations,
-                limits,
-                clock,
-                limits_on=limits_on,
+            handlers=Handlers(
+                accounts=AccountHandlers(database, passwords, limits, SECRET, clock, server.logins_ended),
+                profiles=ProfileHandlers(database, delivery),
+                friends=FriendHandlers(database, delivery, clock, friend_limits),
+                moments=MomentHandlers(database, delivery, clock),
+                hugs=HugHandlers(relations, commits, receipts, delivery, clock, fulfil=requests.fulfil),
+                requests=requests,
+                marks=MarkHandlers(database, clock, follows_max),
+                groups=GroupHandlers(
+                    database,
+                    group_commits,
+                    GroupViews(database, presence, clock),
+                    rooms,
+                    relations,
+                    limits,
+                    clock,
+                    limits_on=limits_on,
+                ),
             ),
             statuses=server.shown,
             allowed_origins=allowed_origins,
