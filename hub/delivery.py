@@ -93,10 +93,14 @@ class Delivery:
         if are_friends is not None:
             self._start(self._show_each_other(one, other, are_friends), "presence of a pair")
 
-    def presence_changed(self, user: str) -> None:
-        """Who may see or hug *user* changed: what their friends see is worked out anew."""
+    def privacy_changed(self, user: str) -> None:
+        """Who may do what to *user* changed: caches forget it, on every node."""
         self._relations.forget_user(user)
-        self._start(self._privacy_changed(user), "a privacy change")
+        self._start(self._forget_elsewhere(user), "a privacy change")
+
+    def presence_changed(self, user: str) -> None:
+        """Who may see *user* changed: what their friends see is worked out anew."""
+        self._start(self._presence.show_anew(user), "presence after a privacy change")
 
     def logins_ended(self, user: str, sids: Sequence[str]) -> None:
         """These log-ins are over: their sessions end, on every node."""
@@ -183,10 +187,9 @@ class Delivery:
         for node in (await self._directory.nodes_of([renamed.user])).get(renamed.user, ()):
             self._doorbell.rename(node, renamed)
 
-    async def _privacy_changed(self, user: str) -> None:
+    async def _forget_elsewhere(self, user: str) -> None:
         for node in await self._directory.nodes():
             self._doorbell.forget(node, user, EVERYBODY)
-        await self._presence.show_anew(user)
 
     def _start(self, work: Coroutine[object, object, None], name: str) -> None:
         async def quietly() -> None:

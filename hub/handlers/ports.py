@@ -32,6 +32,9 @@ class Delivery(Protocol):
         *are_friends* None: they are not and were not, so there is no presence to see, and nothing must show.
         """
 
+    def privacy_changed(self, user: str) -> None:
+        """Who may do what to *user* changed: caches forget it, on every node."""
+
     def presence_changed(self, user: str) -> None:
         """Who may see *user* changed: what their friends see is worked out anew."""
 

@@ -15,6 +15,8 @@ from storage.privacy import load_privacy, save_privacy
 from storage.profiles import Profile, load_profile, save_profile
 from storage.users import load_account
 
+SHOWN = ("who_sees_online", "who_sees_activity")  # the questions whose answers friends see in the presence
+
 
 class ProfileHandlers:
     """What a user sees and changes of themselves, and sees of others. All raise: Refusal."""
@@ -45,12 +47,18 @@ class ProfileHandlers:
         return await load_privacy(self._database, actor.user)
 
     async def change_privacy(self, actor: Actor, patch: PrivacyPatch) -> Privacy:
-        """Change what the patch names; every node forgets what it remembered, and friends see the presence anew."""
+        """Change what the patch names; every node forgets what it remembered.
+
+        Friends see the presence anew only if that is what changed: otherwise it would tell that somebody is about.
+        """
         chosen = {field: value for field in Privacy.__struct_fields__ if (value := getattr(patch, field)) is not UNSET}
         if not chosen:
             return await load_privacy(self._database, actor.user)
+        before = await load_privacy(self._database, actor.user)
         privacy = await save_privacy(self._database, actor.user, chosen)
-        self._delivery.presence_changed(actor.user)
+        self._delivery.privacy_changed(actor.user)
+        if any(getattr(before, field) is not getattr(privacy, field) for field in SHOWN):
+            self._delivery.presence_changed(actor.user)
         return privacy
 
     async def person(self, actor: Actor, user: str) -> Person:

@@ -6,12 +6,15 @@ from contextlib import AsyncExitStack
 import pytest
 
 from domain.presence import CHANGE_GAP_MS, OFFLINE_GRACE_MS, Rank
+from domain.privacy import Audience
+from domain.times import rfc3339
 from protocol.nodes import Sight
 from storage import keys
 from storage.directory import Directory
 from storage.doorbell import Doorbell
 from storage.postgres import Database
 from storage.presence import Presence
+from storage.privacy import save_privacy
 from storage.redis import RedisLink
 from tests.support.people import NOW_MS, befriend, make_users
 
@@ -113,6 +116,57 @@ async def test_an_emptied_server_is_noticed(cluster: Cluster) -> None:
     await cluster.redis.call("FLUSHALL")
     assert not await cluster.one.directory.renew()
     assert await cluster.one.directory.renew()
+
+
+async def go_offline(cluster: Cluster, user: str, at_ms: int) -> None:
+    await cluster.one.directory.leave([user])
+    await cluster.redis.call("DEL", keys.gone(user))  # the grace is over
+    await cluster.one.presence.announce([user], at_ms)
+
+
+async def test_last_seen_is_when_friends_were_told(cluster: Cluster) -> None:
+    ana, bo = await make_users(cluster.database, 2)
+    await befriend(cluster.database, [ana, bo])
+    await cluster.one.directory.enter({ana: Rank.ONLINE})
+    await cluster.one.presence.announce([ana], NOW_MS)
+    await go_offline(cluster, ana, NOW_MS + CHANGE_GAP_MS)
+    at = rfc3339(NOW_MS + CHANGE_GAP_MS)
+    assert [(sight.status, sight.last_seen) for sight in cluster.one.sights] == [("online", None), ("offline", at)]
+    await cluster.one.presence.show_pair(ana, bo, are_friends=True)
+    await cluster.one.presence.show_anew(ana)
+    sights = [(sight.user, sight.status, sight.last_seen) for sight in cluster.one.sights[2:]]
+    assert sorted(sights[:2]) == sorted([(ana, "offline", at), (bo, "offline", None)]), "nobody has ever seen Bo"
+    assert sights[2:] == [(ana, "offline", at)]
+    await cluster.one.presence.show_pair(ana, bo, are_friends=False)
+    assert {sight.last_seen for sight in cluster.one.sights[5:]} == {None}
+
+
+async def test_who_turns_invisible_was_last_seen_then(cluster: Cluster) -> None:
+    ana, bo = await make_users(cluster.database, 2)
+    await befriend(cluster.database, [ana, bo])
+    for number, rank in enumerate((Rank.ONLINE, Rank.INVISIBLE)):
+        await cluster.one.directory.enter({ana: rank})
+        await cluster.one.presence.announce([ana], NOW_MS + number * CHANGE_GAP_MS)
+    await go_offline(cluster, ana, NOW_MS + 5 * CHANGE_GAP_MS)
+    assert len(cluster.one.sights) == 2, "that somebody invisible goes is told to nobody"
+    await cluster.one.presence.show_anew(ana)
+    assert cluster.one.sights[2].last_seen == cluster.one.sights[1].last_seen == rfc3339(NOW_MS + CHANGE_GAP_MS)
+
+
+@pytest.mark.parametrize("question", ["who_sees_activity", "who_sees_online"])
+async def test_last_seen_is_told_only_where_it_may_be(cluster: Cluster, question: str) -> None:
+    ana, bo = await make_users(cluster.database, 2)
+    await befriend(cluster.database, [ana, bo])
+    await save_privacy(cluster.database, ana, {question: Audience.NOBODY})
+    await cluster.one.directory.enter({ana: Rank.ONLINE})
+    await cluster.one.presence.announce([ana], NOW_MS)
+    await go_offline(cluster, ana, NOW_MS + CHANGE_GAP_MS)
+    await cluster.one.presence.show_pair(ana, bo, are_friends=True)
+    await cluster.one.presence.show_anew(ana)
+    assert {sight.last_seen for sight in cluster.one.sights} == {None}
+    await save_privacy(cluster.database, ana, {question: Audience.FRIENDS})
+    await cluster.one.presence.show_anew(ana)
+    assert cluster.one.sights[-1].last_seen == rfc3339(NOW_MS + CHANGE_GAP_MS), "it was kept"
 
 
 async def test_nobody_sees_who_hides(cluster: Cluster) -> None:

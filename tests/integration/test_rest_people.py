@@ -265,7 +265,8 @@ async def test_privacy_has_defaults_and_keeps_what_is_left_out(server: RestServe
     changed = await ana.call("PATCH", "/v1/me/privacy", {"who_finds": "nobody", "shares_receipts": False})
     expected = {**defaults, "who_may_hug": "everyone", "who_finds": "nobody", "shares_receipts": False}
     assert changed.json() == expected == await ana.get("/v1/me/privacy")
-    assert server.delivery.presence == [ana.id, ana.id]
+    assert server.delivery.privacy == [ana.id, ana.id]
+    assert server.delivery.presence == [], "friends must not see that Ana is about"
     for wrong in (
         {"who_may_hug": "me"},
         {"who_may_hug": None},
@@ -275,6 +276,9 @@ async def test_privacy_has_defaults_and_keeps_what_is_left_out(server: RestServe
     ):
         assert (await ana.call("PATCH", "/v1/me/privacy", wrong)).status_code == 400
     assert (await ana.call("PATCH", "/v1/me/privacy", {})).json() == expected
+    for audience in ("everyone", "everyone", "nobody"):
+        await ana.call("PATCH", "/v1/me/privacy", {"who_sees_activity": audience})
+    assert server.delivery.presence == [ana.id, ana.id], "once per change"
 
 
 async def test_who_may_hug_is_checked(server: RestServer) -> None:

@@ -66,6 +66,7 @@ class Recorder:
         self.rung: list[InboxEvent] = []
         self.told: list[tuple[list[str], Message]] = []
         self.turned: list[tuple[str, str, bool | None]] = []
+        self.privacy: list[str] = []
         self.presence: list[str] = []
         self.names: list[tuple[str, str]] = []
 
@@ -77,6 +78,9 @@ class Recorder:
 
     def relation_changed(self, one: str, other: str, *, are_friends: bool | None) -> None:
         self.turned.append((one, other, are_friends))
+
+    def privacy_changed(self, user: str) -> None:
+        self.privacy.append(user)
 
     def presence_changed(self, user: str) -> None:
         self.presence.append(user)
