@@ -232,7 +232,7 @@ class Dispatch:
         if self._hugs.send_now(_actor(session), command, finish):
             session.begin()
         else:
-            self._start(session, command, self._hugs.send)
+            self._start(session, command, self._hugs.in_line(_actor(session), command))
 
 
 def _actor(session: Session) -> Actor:

@@ -87,6 +87,9 @@ class HugCommits:
         self._idle = asyncio.Event()
         self._idle.set()
         self._flusher: asyncio.Task[None] | None = None
+        self._flushing = 0  # hugs in the batch that commits now
+        self._flushed = 0  # hugs in all batches before it
+        self._passing: deque[tuple[int, asyncio.Future[None]]] = deque()  # who waits until so many are flushed
         self.batches = 0
         self.committed = 0
         self.on_batch: list[Callable[[int, float], None]] = []  # told (size, seconds) of each batch
@@ -115,19 +118,36 @@ class HugCommits:
         """Return when nothing waits any more."""
         await self._idle.wait()
 
+    async def passed(self) -> None:
+        """Return when every hug that was appended before has its answer, however many come after."""
+        ahead = self._flushing + len(self._waiting)
+        if ahead:
+            passing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._passing.append((self._flushed + ahead, passing))
+            await passing
+
     async def _flush_for_ever(self) -> None:
         while True:
             await self._wake.wait()
             batch = [self._waiting.popleft() for _ in range(min(BATCH_MAX, len(self._waiting)))]
             if batch:
                 started = time.perf_counter()
+                self._flushing = len(batch)
                 await self._flush(batch)
+                self._let_pass()
                 took = time.perf_counter() - started
                 for watch in self.on_batch:
                     watch(len(batch), took)
             if not self._waiting:
                 self._wake.clear()
                 self._idle.set()
+
+    def _let_pass(self) -> None:
+        self._flushed, self._flushing = self._flushed + self._flushing, 0
+        while self._passing and self._passing[0][0] <= self._flushed:
+            _, passing = self._passing.popleft()
+            if not passing.done():  # whoever waited may be gone
+                passing.set_result(None)
 
     async def _flush(self, batch: list[tuple[NewHug, Settle]]) -> None:
         distinct: dict[str, NewHug] = {}

@@ -6,6 +6,7 @@ may she? has she any left? → commit → `ok` to the sender → ring to the rec
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 from domain.errors import Invalid, Refusal
 from domain.hugs import KINDS
@@ -63,9 +64,14 @@ class HugHandlers:
 
     async def send(self, actor: Actor, command: HugSend) -> Ok:
         """Store the hug and answer when it is on disk. Raises: Refusal."""
-        if command.request is not None:
-            return await self._fulfil(actor, command)
-        hug = build_hug(actor, command, self._kinds, self._clock())
+        return await self.in_line(actor, command)(actor, command)
+
+    def in_line(self, actor: Actor, command: HugSend) -> Callable[[Actor, HugSend], Awaitable[Ok]]:
+        """`send`, for a task that begins later: the hug has its place before those that come meanwhile. It must be called."""
+        turn = self._turns.take((actor.user, command.to.lower()))
+        return partial(self._send if command.request is None else self._send_in_answer, turn)
+
+    async def _send(self, turn: Turn, actor: Actor, command: HugSend) -> Ok:
         done: asyncio.Future[Ok] = asyncio.get_running_loop().create_future()
 
         def finish(answer: Ok | Refusal) -> None:
@@ -76,18 +82,25 @@ class HugHandlers:
             else:
                 done.set_result(answer)
 
-        await self._admit(actor, command, hug, self._turns.take((hug.sender, hug.recipient)), finish)
+        with turn:
+            hug = build_hug(actor, command, self._kinds, self._clock())
+            await self._admit(actor, command, hug, turn, finish)
         return await done
 
-    async def _admit(self, actor: Actor, command: HugSend, hug: NewHug, turn: Turn, finish: Finish) -> None:
-        """Hand *hug* on to be committed, after those before it. Raises: Refusal."""
+    async def _send_in_answer(self, turn: Turn, actor: Actor, command: HugSend) -> Ok:
         with turn:
-            # Without a session here the doorbell does not tell this node of changes: nothing is recalled.
-            relation = await self._relations.load(hug.sender, hug.recipient)
-            check_may_hug(relation)
             await turn.comes()
-            spent = await self._allowance.admit(hug, relation) if self._allowance is not None else None
-            self._append(actor, command, hug, finish, spent)
+            await self._commits.passed()
+            return await self._fulfil(actor, command)
+
+    async def _admit(self, actor: Actor, command: HugSend, hug: NewHug, turn: Turn, finish: Finish) -> None:
+        """Hand *hug* on to be committed, when its *turn* comes. Raises: Refusal."""
+        # Without a session here the doorbell does not tell this node of changes: nothing is recalled.
+        relation = await self._relations.load(hug.sender, hug.recipient)
+        check_may_hug(relation)
+        await turn.comes()
+        spent = await self._allowance.admit(hug, relation) if self._allowance is not None else None
+        self._append(actor, command, hug, finish, spent)
 
     def send_now(self, actor: Actor, command: HugSend, finish: Finish) -> bool:
         """The hot way: without a task, if what the two are to each other is known. False: use `send`. Raises: Refusal."""
@@ -129,7 +142,8 @@ class HugHandlers:
 
     async def _reconsider(self, actor: Actor, command: HugSend, hug: NewHug, turn: Turn, finish: Finish) -> None:
         try:
-            await self._admit(actor, command, hug, turn, finish)
+            with turn:
+                await self._admit(actor, command, hug, turn, finish)
         except Refusal as refusal:
             finish(refusal)
         except Exception:

@@ -83,23 +83,28 @@ class RequestHandlers:
     async def _ask_one(self, new: NewRequest, recipient: str) -> tuple[NewRequest, list[InboxEvent]]:
         async with asking_one(self._database, new.asker, recipient) as (asking, relation):
             check_reachable(relation)
-            repeated = await asking.find_repeated(new)
-            if repeated is not None:
+            if (repeated := await asking.find_repeated(new)) is not None:
                 return repeated, []
             check_may_ask(relation)
             return new, await self._make(asking, new, [recipient])
 
     async def _ask_community(self, new: NewRequest) -> tuple[NewRequest, list[InboxEvent]]:
+        async with asking_community(self._database, new.asker) as asking:
+            if (repeated := await asking.find_repeated(new)) is not None:
+                return repeated, []
+            await self._check_limits(asking, new)  # drawing is dear: not for whoever will be refused
         candidates = await draw_candidates(self._database, self._shown)
         async with asking_community(self._database, new.asker) as asking:
-            repeated = await asking.find_repeated(new)
-            if repeated is not None:
+            if (repeated := await asking.find_repeated(new)) is not None:
                 return repeated, []
             return new, await self._make(asking, new, await asking.choose_receivers(candidates))
 
-    async def _make(self, asking: Asking, new: NewRequest, receivers: Sequence[str]) -> list[InboxEvent]:
+    async def _check_limits(self, asking: Asking, new: NewRequest) -> None:
         asked = await asking.load_asked(from_ms(new.created_ms))
         check_may_ask_again(asked, self._limits, new.created_ms, is_community=new.recipient is None)
+
+    async def _make(self, asking: Asking, new: NewRequest, receivers: Sequence[str]) -> list[InboxEvent]:
+        await self._check_limits(asking, new)
         await asking.insert(new, receivers)
         received = RequestReceived(
             at=rfc3339(new.created_ms),

@@ -78,6 +78,23 @@ async def test_a_row_that_cannot_be_stored_does_not_take_the_batch_with_it(datab
     assert await load_heads(database, [bo]) == {bo: 2}
 
 
+async def test_what_was_appended_before_can_be_waited_for(database: Database) -> None:
+    ana, bo = await make_users(database, 2)
+    answered: list[str] = []
+    async with HugCommits(database, lambda _events: None) as commits:
+        await commits.passed()
+        for _ in range(3):  # before, while and after a batch commits
+            hugs = [hug(ana, bo) for _ in range(5)]
+            for one in hugs:
+                commits.append(one, lambda one, _answer: answered.append(one.id))
+            passed = asyncio.create_task(commits.passed())
+            late = asyncio.create_task(commit(commits, hug(ana, bo)))
+            await passed
+            assert answered[-5:] == [one.id for one in hugs]
+            await late
+        await asyncio.gather(*(commits.passed() for _ in range(3)))
+
+
 async def test_two_nodes_at_once_number_without_gap(database: Database, database_url: str) -> None:
     """Random recipients from two processes' worth of committers: no deadlock, no gap, no double."""
     users = await make_users(database, 20)

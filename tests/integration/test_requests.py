@@ -122,6 +122,38 @@ async def test_an_answer_can_meet_a_hug_that_comes_the_other_way(start_hub: Star
         assert met[0]["hugs"] == met[1]["hugs"] == sorted([mine, hug])
 
 
+async def test_hugs_before_and_after_an_answer_keep_their_order(start_hub: StartHub, database_url: str) -> None:
+    hub = await start_hub()
+    ana, bo = await make_friends(database_url, 2)
+    async with (
+        await Wire.log_in(hub.url, ana.access_token) as at_ana,
+        await Wire.log_in(hub.url, bo.access_token) as at_bo,
+    ):
+        requests = [await ask(at_ana, to=bo.id) for _ in range(5)]
+        await at_bo.ask("hug.send", id=new_id(), to=ana.id, kind="warm")  # what the two are is known from here on
+        await at_ana.hear("hug.received")
+        sent = []
+        for request in requests:
+            for more in ({"request": request}, {}, {}):
+                sent.append(new_id())
+                at_bo.say(type="hug.send", id=sent[-1], to=ana.id, kind="quick", **more)
+        assert [(await at_ana.hear("hug.received"))["id"] for _ in sent] == sent
+
+
+async def test_the_limits_are_settings(start_hub: StartHub, database_url: str) -> None:
+    hub = await start_hub(limits="on", requests_per_hour="3", community_requests_open="1")
+    ana, bo = await make_friends(database_url, 2)
+    async with await Wire.log_in(hub.url, ana.access_token) as at_ana:
+        await ask(at_ana)
+        second = await at_ana.ask("request.create", id=new_id())
+        assert (second["code"], second["retryable"]) == ("rate_limited", True)
+        for _ in range(2):
+            await ask(at_ana, to=bo.id)
+        fourth = await at_ana.ask("request.create", id=new_id(), to=bo.id)
+        assert fourth["code"] == "rate_limited"
+        assert 0 < fourth["retry_after_ms"] <= 3_600_000
+
+
 async def test_withdrawing_is_told_to_whoever_was_asked(start_hub: StartHub, database_url: str) -> None:
     one, two = await start_hub(), await start_hub()
     ana, bo = await make_friends(database_url, 2)
