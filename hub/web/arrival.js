@@ -46,6 +46,12 @@ export class Arrivals {
     this.#nextSoon();
   }
 
+  /** These were taken back, or are shown in another way. */
+  forget(ids) {
+    this.#waiting = this.#waiting.filter(({ id }) => !ids.includes(id));
+    if (this.#shown.length > 0 && this.#shown.every(({ id }) => ids.includes(id))) this.#end();
+  }
+
   #nextSoon() {
     if (this.#shown.length > 0 || this.#waiting.length === 0 || document.visibilityState !== "visible") return;
     clearTimeout(this.#timers.next);
@@ -54,6 +60,7 @@ export class Arrivals {
 
   #next() {
     const hugs = this.#waiting.splice(0);
+    if (hugs.length === 0) return; // forgotten meanwhile
     this.#shown = hugs;
     const words = hugs.length === 1 ? wordsFor(hugs[0]) : wordsForMany(hugs);
     const node = hugs.length === 1 ? this.#one(hugs[0], words) : this.#many(hugs, words);

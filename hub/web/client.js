@@ -116,6 +116,11 @@ export class HugMoodClient extends EventTarget {
     return this.#outbox.add(command);
   }
 
+  /** Say what is worth nothing later: now or never. Whether the hub minded is not told. */
+  tell(command) {
+    if (this.state.name === "live") this.#connection?.send({ ...command, ref: "told" });
+  }
+
   /** The status of this device, now and in every `hello` to come. */
   setStatus(status) {
     this.#status = status;

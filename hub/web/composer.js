@@ -5,6 +5,7 @@ import { CHOICES, iconOf } from "./kinds.js";
 
 const MESSAGE_MAX = 280;
 const TELL_BELOW = 40;
+const PREPARING_EVERY_MS = 1_000;
 const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" });
 
 /** What a person counts as characters, as the hub counts them. */
@@ -19,10 +20,18 @@ export class Composer {
   #message = byId("composer-message");
   #problem = byId("composer-problem");
   #friend = null;
+  #request = null;
+  #onprepare;
+  #preparedAt = 0;
 
-  /** @param {(hug: {to: {id: string, name: string}, kind: string, message: string}) => void} onsend */
-  constructor(onsend) {
+  /**
+   * @param {(hug: {to: {id: string, name: string}, kind: string, message: string, request: string | null}) => void} onsend
+   * @param {(to: string) => void} onprepare at most once a second while a hug is being written
+   */
+  constructor(onsend, onprepare) {
+    this.#onprepare = onprepare;
     byId("kinds").replaceChildren(...CHOICES.map(([kind, label], index) => choice(kind, label, index === 1)));
+    byId("composer-form").addEventListener("input", () => this.#prepare());
     this.#message.oninput = () => this.#count();
     this.#message.onkeydown = (event) => {
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) byId("composer-form").requestSubmit();
@@ -33,15 +42,25 @@ export class Composer {
     };
   }
 
-  open(friend) {
+  /** *request*: the id of the request that this hug answers, if any. */
+  open(friend, request = null) {
     // What was begun for one friend must not go to another.
     if (friend.id !== this.#friend?.id) this.#message.value = "";
     this.#friend = friend;
+    this.#request = request;
     byId("composer-heading").textContent = `A hug for ${friend.name}`;
     this.#problem.textContent = "";
     this.#count();
     openDialog(this.#dialog);
+    this.#prepare();
     byId("kinds").querySelector("input:checked").focus();
+  }
+
+  #prepare() {
+    const now = performance.now();
+    if (now - this.#preparedAt < PREPARING_EVERY_MS) return;
+    this.#preparedAt = now;
+    this.#onprepare(this.#friend.id);
   }
 
   #count() {
@@ -62,7 +81,7 @@ export class Composer {
     const message = this.#message.value.trim();
     this.#message.value = "";
     this.#dialog.close();
-    onsend({ to: this.#friend, kind, message });
+    onsend({ to: this.#friend, kind, message, request: this.#request });
   }
 }
 

@@ -5,6 +5,7 @@ import { ago, timeElement } from "./times.js";
 
 const SEARCH_AFTER_MS = 250;
 const SEARCH_MIN = 2;
+const OPEN_ARMS = "opens their arms for you";
 const STATUS = new Map([
   ["online", "Online"],
   ["away", "Away"],
@@ -23,11 +24,12 @@ export class FriendsPanel {
   #searches = 0;
   #timer;
 
-  /** @param {import("./home.js").Actions & {people: import("./people.js").People, api: import("./api.js").Api, self: {id: string}}} app */
+  /** @param {import("./home.js").Home} app */
   constructor(app) {
     this.#app = app;
     this.#people = app.people;
     this.#people.addEventListener("change", () => this.#show());
+    for (const store of [app.marks, app.asks, app.groups]) store.addEventListener("change", () => this.#show());
     byId("search").value = "";
     byId("search").oninput = () => this.#searchSoon(SEARCH_AFTER_MS);
     byId("search-form").onsubmit = (event) => {
@@ -44,7 +46,8 @@ export class FriendsPanel {
       key: ({ user, direction }) => `${direction} ${user.id}`,
       make: (request) => this.#request(request),
     });
-    const incoming = requests.filter(({ direction }) => direction === "incoming").length;
+    const invitations = this.#app.groups.open().filter(({ membership }) => membership === "invited").length;
+    const incoming = requests.filter(({ direction }) => direction === "incoming").length + this.#app.asks.incoming.length + invitations;
     const badge = byId("requests-badge");
     badge.hidden = incoming === 0;
     badge.textContent = String(incoming);
@@ -65,13 +68,8 @@ export class FriendsPanel {
       "li",
       { class: "person" },
       element("span", { class: "person__face" }, avatar(friend), element("span", { class: "dot", "aria-hidden": "true" })),
-      element("span", { class: "person__text" }, element("span", { class: "person__name" }), element("span", { class: "person__about" })),
-      element(
-        "span",
-        { class: "person__actions" },
-        this.#hugButton(friend),
-        element("button", { class: "button button--icon", type: "button", "aria-label": `More about ${friend.name}`, on: { click: about } }, icon("more")),
-      ),
+      element("span", { class: "person__text" }, element("span", { class: "person__name" }), element("span", { class: "person__about" }), element("span", { class: "marks" })),
+      element("span", { class: "person__actions" }, this.#hugButton(friend), moreButton(friend, about)),
     );
   }
 
@@ -90,7 +88,10 @@ export class FriendsPanel {
     const presence = this.#people.presenceOf(friend.id);
     node.dataset.status = presence.status;
     node.querySelector(".person__name").textContent = friend.name;
-    node.querySelector(".person__about").textContent = describe(presence);
+    const isOpen = this.#people.isOpening(friend.id);
+    node.classList.toggle("person--open", isOpen);
+    node.querySelector(".person__about").textContent = isOpen ? OPEN_ARMS : describe(presence);
+    showMarks(node, this.#app.marks.wordsFor(friend.id));
   }
 
   #request({ user, direction, at }) {
@@ -175,6 +176,7 @@ export class FriendsPanel {
     showList(byId("found-list"), this.#found, {
       key: (user) => `${user.id} ${this.#relationTo(user)}`,
       make: (user) => this.#result(user),
+      update: (node, user) => showMarks(node, this.#app.marks.wordsFor(user.id)),
     });
   }
 
@@ -194,8 +196,17 @@ export class FriendsPanel {
       "li",
       { class: "person" },
       element("span", { class: "person__face" }, avatar(user)),
-      element("span", { class: "person__text" }, element("span", { class: "person__name", text: user.name }), handle),
-      element("span", { class: "person__actions" }, ...(actions?.() ?? [])),
+      element("span", { class: "person__text" }, element("span", { class: "person__name", text: user.name }), handle, element("span", { class: "marks" })),
+      element("span", { class: "person__actions" }, ...(actions?.() ?? []), moreButton(user, () => this.#app.showPerson(this.#people.friends.get(user.id) ?? user))),
     );
   }
+}
+
+function moreButton({ name }, onclick) {
+  return element("button", { class: "button button--icon", type: "button", "aria-label": `More about ${name}`, on: { click: onclick } }, icon("more"));
+}
+
+function showMarks(node, words) {
+  const marks = node.querySelector(".marks");
+  if (marks.textContent !== words.join("")) marks.replaceChildren(...words.map((text) => element("span", { text })));
 }

@@ -10,7 +10,7 @@ import { Changing } from "./changes.js";
 const PAGE = 20;
 const CATCH_UP_PAGE = 100;
 const TOLD_EARLY_MAX = 200;
-const STATES = ["sending", "failed", "accepted", "delivered", "seen", "felt"];
+const STATES = ["sending", "failed", "accepted", "delivered", "seen", "felt", "undone"];
 
 /**
  * @typedef {object} Hug
@@ -23,6 +23,9 @@ const STATES = ["sending", "failed", "accepted", "delivered", "seen", "felt"];
  * @property {string} at RFC 3339
  * @property {number} [seq] in the inbox, if it came by the socket
  * @property {string | null} [seen_at]
+ * @property {{emoji: string, message?: string}} [reaction] how it was felt
+ * @property {string} [mutual_at] when it met one that came the other way
+ * @property {string} [request] what it answers
  * @property {string} [problem] why it failed
  */
 
@@ -116,7 +119,7 @@ class HugList extends Changing {
     }
   }
 
-  /** Take a failed hug off the list. */
+  /** Take off the list what failed or was taken back. */
   remove(id) {
     this.#hugs.delete(id);
     this.changed();

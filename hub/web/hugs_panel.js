@@ -4,6 +4,9 @@ import { avatar, byId, element, icon, showList } from "./dom.js";
 import { iconOf, phraseOf, titleOf } from "./kinds.js";
 import { timeElement } from "./times.js";
 
+const UNDO_MS = 10_000;
+/** Too late is told by the hub; too close to it would only disappoint. */
+const UNDO_SPARE_MS = 500;
 const UNSEEN = new Set(["accepted", "delivered"]);
 
 export class ReceivedPanel {
@@ -40,8 +43,11 @@ export class ReceivedPanel {
     const { id, name } = hug.from;
     const back = () => this.#app.compose(this.#app.people.friends.get(id) ?? hug.from);
     const line = element("p", { class: "hug__line" }, element("strong", { text: name ?? "Someone" }), ` gave you ${phraseOf(hug.kind)}`);
+    if (hug.request) line.append(", because you asked");
+    const feel = () => this.#app.react(this.#hugs.get(hug.id));
     const card = hugCard(hug, avatar(hug.from), line, [
-      element("button", { class: "button button--small", type: "button", on: { click: back } }, icon("kind-warm"), element("span", { text: "Hug back" }), element("span", { class: "unseen", text: ` ${name}` })),
+      element("button", { class: "button button--small", type: "button", on: { click: feel } }, element("span", { class: "hug__react", text: "React" }), element("span", { class: "unseen", text: ` to the hug of ${name}` })),
+      element("button", { class: "button button--small hug__back", type: "button", on: { click: back } }, icon("kind-warm"), element("span", { text: "Hug back" }), element("span", { class: "unseen", text: ` ${name}` })),
     ]);
     if (UNSEEN.has(hug.state)) this.#app.seen.watch(card);
     return card;
@@ -49,13 +55,16 @@ export class ReceivedPanel {
 
   #update(card, hug) {
     card.classList.toggle("hug--new", UNSEEN.has(hug.state));
-    card.querySelector("button").hidden = !this.#app.people.friends.has(hug.from.id);
+    card.querySelector(".hug__back").hidden = !this.#app.people.friends.has(hug.from.id);
+    card.querySelector(".hug__react").textContent = hug.reaction ? "Change" : "React";
+    showFelt(card, hug, "You felt");
   }
 }
 
 export class SentPanel {
   #app;
   #hugs;
+  #undoable = new Set();
 
   /** @param {import("./home.js").Actions & {hugs: import("./hugs.js").Hugs, client: import("./client.js").HugMoodClient}} app */
   constructor(app) {
@@ -83,8 +92,9 @@ export class SentPanel {
     const line = element("p", { class: "hug__line" }, `${titleOf(hug.kind)} for `, element("strong", { text: name }));
     return hugCard(hug, avatar({ id: hug.to.id, name }), line, [
       element("span", { class: "receipt" }),
-      element("button", { class: "button button--small", type: "button", hidden: true, text: "Try again", on: { click: () => this.#app.resend(hug.id) } }),
-      element("button", { class: "button button--small", type: "button", hidden: true, text: "Remove", on: { click: () => this.#hugs.remove(hug.id) } }),
+      element("button", { class: "button button--small hug__undo", type: "button", hidden: true, on: { click: () => this.#app.undo(hug.id) } }, element("span", { text: "Undo" }), element("span", { class: "unseen", text: ` the hug for ${name}` })),
+      element("button", { class: "button button--small hug__failed", type: "button", hidden: true, text: "Try again", on: { click: () => this.#app.resend(hug.id) } }),
+      element("button", { class: "button button--small hug__failed", type: "button", hidden: true, text: "Remove", on: { click: () => this.#hugs.remove(hug.id) } }),
     ]);
   }
 
@@ -95,7 +105,40 @@ export class SentPanel {
       card.dataset.state = hug.state;
       receipt.replaceChildren(icon(picture), element("span", { text }));
     }
-    for (const button of card.querySelectorAll("button")) button.hidden = hug.state !== "failed";
+    for (const button of card.querySelectorAll(".hug__failed")) button.hidden = hug.state !== "failed";
+    card.classList.toggle("hug--undone", hug.state === "undone");
+    this.#offerUndo(card, hug);
+    showFelt(card, hug, "Felt");
+  }
+
+  /** For ten seconds, unless it has been told that it was read or has met another. */
+  #offerUndo(card, hug) {
+    const leftMs = Date.parse(hug.at) + UNDO_MS - UNDO_SPARE_MS - this.#app.serverNow;
+    const isOffered = (hug.state === "accepted" || hug.state === "delivered") && !hug.mutual_at && leftMs > 0;
+    card.querySelector(".hug__undo").hidden = !isOffered;
+    if (isOffered && !this.#undoable.has(hug.id)) {
+      this.#undoable.add(hug.id);
+      setTimeout(() => {
+        this.#undoable.delete(hug.id);
+        this.#show();
+      }, leftMs);
+    }
+  }
+}
+
+/** How a hug was felt, or that it met another, under its text. */
+function showFelt(card, hug, label) {
+  const { reaction, mutual_at: metAt } = hug;
+  const text = reaction ? `${reaction.emoji} ${reaction.message ?? ""}`.trim() : metAt ? "You hugged each other" : "";
+  let node = card.querySelector(".felt");
+  if (text === "") {
+    node?.remove();
+  } else if (node?.dataset.text !== text) {
+    node?.remove();
+    const emoji = reaction ? [element("span", { class: "unseen", text: `${label}: ` }), element("span", { class: "felt__emoji", text: reaction.emoji })] : [];
+    node = element("p", { class: "felt" }, ...emoji, reaction ? element("span", { text: text.slice(reaction.emoji.length) }) : text);
+    node.dataset.text = text;
+    card.querySelector(".hug__foot").before(node);
   }
 }
 
@@ -110,6 +153,8 @@ function receiptOf(hug, isLive) {
       return ["check", "Sent"];
     case "delivered":
       return ["checks", "Delivered"];
+    case "undone":
+      return ["close", "Taken back"];
     default:
       return ["checks", "Seen"];
   }

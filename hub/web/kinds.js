@@ -25,5 +25,5 @@ export function titleOf(kind) {
 
 /** The name of its picture in the sprite. */
 export function iconOf(kind) {
-  return `kind-${KINDS.has(kind) ? kind : "warm"}`;
+  return `kind-${KINDS.has(kind) || kind === "group" ? kind : "warm"}`;
 }

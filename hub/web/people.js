@@ -25,6 +25,8 @@ export class People extends Changing {
   isLoaded = false;
   /** @type {Map<string, Presence>} */
   #presences = new Map();
+  /** @type {Map<string, any>} who opens their arms, with the timer that ends it */
+  #opening = new Map();
   #api;
   #timer;
   #loads = 0;
@@ -76,6 +78,26 @@ export class People extends Changing {
   /** @returns {Presence} */
   presenceOf(id) {
     return this.#presences.get(id) ?? { status: "offline", lastSeen: null };
+  }
+
+  /** *id* opens their arms, for *forMs* unless they do so again. Returns whether they had them closed. */
+  opening(id, forMs) {
+    const wasOpen = this.isOpening(id);
+    clearTimeout(this.#opening.get(id));
+    const timer = setTimeout(() => this.closing(id), forMs);
+    this.#opening.set(id, timer);
+    this.changed();
+    return !wasOpen;
+  }
+
+  /** The hug has come, or has not. */
+  closing(id) {
+    clearTimeout(this.#opening.get(id));
+    if (this.#opening.delete(id)) this.changed();
+  }
+
+  isOpening(id) {
+    return this.#opening.has(id);
   }
 
   /** Friends, those who are there first. */

@@ -8,6 +8,7 @@ const UNITS = [
 ];
 const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
 const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const timeOfDay = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
 const EVERY_MS = 20_000;
 
 /** "5 minutes ago"; *at* is RFC 3339. */
@@ -18,6 +19,20 @@ export function ago(at, nowMs = Date.now()) {
     if (seconds >= size) return relative.format(-Math.floor(seconds / size), unit);
   }
   return "just now";
+}
+
+/** "today at 18:00", "12 Mar 2026, 18:00"; *at* is RFC 3339. */
+export function dayAndTime(at) {
+  const when = new Date(at);
+  const isToday = when.toDateString() === new Date().toDateString();
+  return isToday ? `today at ${timeOfDay.format(when)}` : exact.format(when);
+}
+
+/** "40 seconds", "12 minutes" */
+export function lasting(ms) {
+  const seconds = Math.max(1, Math.round(ms / 1000));
+  const [count, unit] = seconds < 90 ? [seconds, "second"] : [Math.round(seconds / 60), "minute"];
+  return `${count} ${unit}${count === 1 ? "" : "s"}`;
 }
 
 /** A `<time>` that stays true. */

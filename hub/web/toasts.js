@@ -17,6 +17,11 @@ export function toast(text, look = "plain") {
   setTimeout(() => node.remove(), SHOWN_MS);
 }
 
+/** Another view is shown: what was told in the last one is in the way. */
+export function clearToasts() {
+  byId("toasts").replaceChildren();
+}
+
 /** Say *text* to who only hears the page. */
 export function announce(text) {
   const announcer = byId("announcer");

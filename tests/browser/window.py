@@ -8,6 +8,7 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, R
 
 PASSWORD = "a few words in a row"
 ARRIVES_MS = 10_000
+SCREENSHOTS = Path(__file__).parents[2] / "screenshots"  # for people to look at; `make clean` takes them away
 BACK_MS = 30_000  # the longest backoff, and then some
 
 
@@ -89,6 +90,14 @@ class Window:
     def search(self, text: str) -> None:
         self.page.get_by_label("Find people by name").fill(text)
 
+    def cannot_find(self, other: "Window") -> None:
+        """Others with similar names may be found."""
+        self.search("")
+        with self.page.expect_response("**/v1/users?**"):
+            self.search(other.name)
+        expect(self.page.locator("#found")).to_be_visible()
+        expect(self.page.locator("#found-list > li", has_text=other.name)).to_have_count(0)
+
     def ask(self, other: "Window") -> None:
         self.search(other.name)
         self.button(f"Add friend {other.name}").click()
@@ -131,6 +140,36 @@ class Window:
         """Messages of the hugs received, oldest first."""
         return list(reversed(self.page.locator("#received-list .hug__message").all_text_contents()))
 
+    # Group hugs
+
+    def host(self, name: str, *friends: "Window", message: str = "") -> None:
+        """Open a room and invite *friends* to it."""
+        self.button("Group hug").click()
+        self.page.get_by_label("What is it called?").fill(name)
+        self.page.get_by_label("Say something to whom you invite").fill(message)
+        for friend in friends:
+            self.page.get_by_label(friend.name, exact=True).check()
+        self.button("Open the room").click()
+        self.is_in_room(name)
+
+    def join(self, name: str) -> None:
+        self.button(f"Join {name}").click()
+        self.is_in_room(name)
+
+    def is_in_room(self, name: str) -> None:
+        expect(self.page.get_by_role("heading", name=name, level=1)).to_be_visible()
+
+    def is_out_of_room(self) -> None:
+        expect(self.page.locator("#friends-heading")).to_be_visible()
+
+    @property
+    def faces(self) -> Locator:
+        return self.page.locator("#circle-faces > li")
+
+    @property
+    def moment(self) -> Locator:
+        return self.page.locator(".moment__card")
+
     # Looking
 
     def button(self, name: str) -> Locator:
@@ -139,6 +178,13 @@ class Window:
     def has_no_horizontal_scroll(self) -> None:
         width, seen = self.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
         assert width <= seen, f"the page is {width} px wide in a window of {seen} px"
+
+    def picture(self, name: str) -> None:
+        """A screenshot that is kept."""
+        SCREENSHOTS.mkdir(exist_ok=True)
+        finite = "document.getAnimations().filter(({ effect }) => effect.getComputedTiming().endTime < 3_000)"
+        self.page.evaluate(f"Promise.allSettled({finite}.map(({{ finished }}) => finished))")
+        self.screenshot(SCREENSHOTS, name)
 
     def screenshot(self, folder: Path, name: str) -> None:
         self.page.screenshot(path=folder / f"{name}.png")
