@@ -11,6 +11,8 @@ STAMP := .venv/.set-up
 UP ?=
 TESTS ?= tests/unit tests/property tests/contract tests/integration
 PYTEST := $(BIN)/python -m pytest
+# Most of these tests wait for others most of the time: more of them at once than there are cores.
+ABREAST ?= -n 4 --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-fast test-chaos test-browser check format bench clean browser
@@ -35,7 +37,7 @@ run: setup  ## start everything on this machine; options: make run UP="--port 80
 # after a failure, so that one run tells everything; the last thing printed is a summary of pytest.
 test: setup browser  ## all tests: the quick ones, then those that kill things, then the browser
 	@failed=0; \
-	$(PYTEST) $(TESTS) || failed=1; \
+	$(PYTEST) $(ABREAST) $(TESTS) || failed=1; \
 	$(PYTEST) tests/chaos || failed=1; \
 	$(PYTEST) tests/browser || failed=1; \
 	exit $$failed

@@ -24,6 +24,8 @@ from hub.sweep import Sweep
 
 HEAD_MAX_BYTES = 16 * 1024
 HEAD_WITHIN_S = 5
+LINGER_S = 2  # after a refusal the client's rest is read and thrown away: closing on unread bytes is a reset,
+LINGER_BYTES = 256 * 1024  # which can take the answer with it (RFC 9112, section 9.6)
 
 _TOO_LARGE = Refused(431, "The request's head is larger than 16 KiB.")
 _TOO_SLOW = Refused(408, "The request's head took longer than 5 seconds.")
@@ -65,6 +67,7 @@ class HttpConnection(HttpToolsProtocol):
         self._deadline = _Deadline(self.head_is_late)
         self._line: Line | None = None
         self._rest = b""  # what came behind the head of an upgrade
+        self._lingers_for = -1  # bytes that are still thrown away after a refusal; -1 before one
 
     def _should_upgrade_to_ws(self) -> bool:
         return True  # ours, whatever WebSocket library uvicorn finds
@@ -95,6 +98,11 @@ class HttpConnection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """asyncio: bytes have arrived."""
+        if self._lingers_for >= 0:
+            self._lingers_for -= len(data)
+            if self._lingers_for < 0:
+                self.transport.abort()
+            return
         self._unset_keepalive_if_required()
         if self._head_bytes >= 0:
             self._head_bytes += len(data)
@@ -155,6 +163,13 @@ class HttpConnection(HttpToolsProtocol):
             connection.data_received(self._rest)
 
     def _refuse(self, refused: Refused) -> None:
-        if not self.transport.is_closing():
-            self.transport.write(refused.response())
+        if self.transport.is_closing() or self._lingers_for >= 0:
+            return
+        self.transport.write(refused.response())
+        if not self.transport.can_write_eof():
             self.transport.close()
+            return
+        self.transport.write_eof()
+        self._lingers_for = LINGER_BYTES
+        self._deadline.on_late = self.transport.abort
+        self._sweep.add(self._deadline, self._sweep.now + LINGER_S)
