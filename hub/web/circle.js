@@ -24,6 +24,7 @@ export class Circle {
         const turn = (at / faces.length) * 2 * Math.PI + Math.PI / 2; // oneself in front
         node.style.setProperty("--x", Math.cos(turn).toFixed(4));
         node.style.setProperty("--y", Math.sin(turn).toFixed(4));
+        node.classList.toggle("face--behind", Math.sin(turn) < -0.3);
         node.querySelector(".face__name").textContent = person.id === selfId ? "You" : person.name;
         node.classList.toggle("face--host", person.id === hostId);
       },

@@ -244,9 +244,10 @@ export class Home {
     this.#moments.completed(event, this.serverNow - Date.parse(event.at));
   }
 
-  #roomCancelled({ id, name, state }) {
+  #roomCancelled({ id, name, state, at }) {
     this.groups.ended(id, state);
-    toast(state === "expired" ? `The time for “${name}” is over.` : `“${name}” was called off.`);
+    const isNews = this.serverNow - Date.parse(at) < DEAF_MS;
+    if (isNews) toast(state === "expired" ? `The time for “${name}” is over.` : `“${name}” was called off.`);
     if (this.room.id === id) this.room.close();
   }
 

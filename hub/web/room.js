@@ -25,7 +25,6 @@ export class Room {
   #circle = new Circle();
   #squeeze;
   #id = null;
-  #isLeaving = false;
   #feelTimer;
 
   /** @param {import("./home.js").Home} app */
@@ -74,7 +73,6 @@ export class Room {
     if (id === this.#id) return;
     this.#squeeze.end();
     this.#id = id;
-    this.#isLeaving = false;
     document.body.dataset.place = id === null ? "panels" : "room";
     byId("room-news").replaceChildren();
     byId("room-feel").textContent = "";
@@ -85,7 +83,10 @@ export class Room {
     clearToasts();
     byId("room-heading").textContent = this.#groups.get(id)?.name ?? "Group hug";
     this.#show();
-    if (this.#app.client.state.name === "live") this.#enter();
+    if (this.#app.client.state.name === "live") {
+      if (this.#groups.get(id)?.membership === "joined") this.#look();
+      else this.#enter();
+    }
     byId("room-heading").focus({ preventScroll: true });
     scrollTo(0, 0);
   }
@@ -109,9 +110,6 @@ export class Room {
 
   async #enter() {
     const id = this.#id;
-    if (id === null || this.#isLeaving) return;
-    const isIn = this.#groups.get(id)?.membership === "joined" && this.#groups.peopleIn(id).length > 0;
-    if (isIn && this.#app.client.state.name === "live") return;
     try {
       const { group } = await this.#app.client.command({ type: "group.join", id });
       this.#groups.put(group);
@@ -183,7 +181,6 @@ export class Room {
 
   async #leave() {
     const id = this.#id;
-    this.#isLeaving = true;
     this.close();
     this.#groups.forget(id);
     try {

@@ -47,6 +47,14 @@ CONTRAST = """() => {
 }"""
 
 
+def look_at(one: Window, folder: Path, picture: str) -> None:
+    """It fits, every text stands out from what is behind it, and there is a picture."""
+    one.page.evaluate("Promise.allSettled(document.getAnimations().map(({ finished }) => finished))")
+    one.has_no_horizontal_scroll()
+    one.screenshot(folder, picture)
+    assert one.page.evaluate(CONTRAST) == []
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(
     ("device", "width", "height"),
@@ -60,10 +68,7 @@ def test_it_fits_and_can_be_read(
     name = f"{device}-{scheme}"
 
     def look(what: str) -> None:
-        ana.page.evaluate("Promise.allSettled(document.getAnimations().map(({ finished }) => finished))")
-        ana.has_no_horizontal_scroll()
-        ana.screenshot(tmp_path, f"{name}-{what}")
-        assert ana.page.evaluate(CONTRAST) == []
+        look_at(ana, tmp_path, f"{name}-{what}")
 
     look("entrance")
     ana.name = ana.name[:63]
@@ -89,6 +94,77 @@ def test_it_fits_and_can_be_read(
     ana.button("Settings").click()
     expect(ana.page.get_by_label("Who may hug me")).to_be_visible()
     look("settings")
+
+
+@pytest.mark.parametrize(
+    ("device", "width", "height", "scheme"),
+    [
+        ("phone", 390, 844, "light"),
+        ("phone", 390, 844, "dark"),
+        ("small", 320, 640, "light"),
+        ("desktop", 1280, 860, "dark"),
+    ],
+)
+def test_rooms_requests_and_moments_fit_and_can_be_read(
+    window: MakeWindow, tmp_path: Path, device: str, width: int, height: int, scheme: str
+) -> None:
+    view = {"viewport": {"width": width, "height": height}, "color_scheme": scheme, "reduced_motion": "reduce"}
+    ana, zoe = window(LONG[:45], **view).come_in(), window("Zoë").come_in()
+    ana.befriend(zoe)
+    name = f"{device}-{scheme}"
+    dialog = ana.page.get_by_role("dialog")
+
+    def look(what: str) -> None:
+        look_at(ana, tmp_path, f"{name}-{what}")
+
+    def look_and_close(what: str) -> None:
+        expect(dialog).to_be_visible()
+        look(what)
+        ana.page.keyboard.press("Escape")
+
+    ana.button("Group hug").click()
+    look_and_close("host")
+    ana.button("Ask for a hug").click()
+    look("ask")
+    ana.page.get_by_label("What it is about").fill(WORD)
+    ana.button("Ask").click()
+    expect(ana.page.locator("#asks-list")).to_contain_text("Waits for a hug")
+    zoe.button("Ask for a hug").click()
+    zoe.page.get_by_label("What it is about").fill(WORD)
+    zoe.button("Ask").click()
+    expect(ana.page.locator("#asks-list")).to_contain_text("asks for a hug")
+    zoe.host(WORD[:60], ana, message=WORD)
+    zoe.page.get_by_role("button", name="Back to the other things").click()
+    expect(ana.button(f"Join {WORD[:60]}")).to_be_visible()
+    ana.button(f"More about {zoe.name}").click()
+    ana.button("Mute: 1 day").click()
+    ana.button("Follow").click()
+    expect(ana.page.locator("#person-marks")).to_contain_text("Following")
+    look_and_close("person")
+    look("waiting")
+
+    ana.join(WORD[:60])
+    expect(ana.faces).to_have_count(2)
+    look("room")
+    zoe.button(f"Go in {WORD[:60]}").click()
+    zoe.page.locator("#squeeze").focus()
+    zoe.page.keyboard.down("Space")
+    expect(ana.page.locator("#room-feel")).not_to_be_empty()
+    look("squeezed")
+    zoe.page.keyboard.up("Space")
+    zoe.button("Bring it to a good end").click()
+    expect(ana.moment).to_be_visible()
+    look("good-end")
+    ana.page.keyboard.press("Escape")
+    ana.hug(zoe, WORD)
+    zoe.page.keyboard.press("Escape")
+    zoe.button(f"React to the hug of {ana.name}").click()
+    zoe.page.get_by_label("And a word").fill(WORD[:140])
+    zoe.button("Tell them").click()
+    if (tab := ana.page.locator(".tabs [data-panel=sent]")).is_visible():
+        tab.click()
+    expect(ana.sent(WORD).locator(".felt")).to_be_visible()
+    look("felt")
 
 
 @pytest.mark.parametrize("width", [320, 390, 1280])

@@ -38,8 +38,8 @@ def test_three_windows_complete_a_group_hug_by_squeezing_together(window: MakeWi
     press(ana)  # two of three would not be nearly all, one is not either
     for one in (zoe, mo):
         expect(one.page.locator("#room-feel")).to_contain_text("squeeze")
-    zoe.picture("group-hug-2-squeezed")
-    mo.picture("group-hug-2-squeezed-dark")
+    zoe.picture("group-hug-2-squeezed", in_motion=True)
+    mo.picture("group-hug-2-squeezed-dark", in_motion=True)
     expect(ana.moment).to_have_count(0)
     press(zoe)
     press(mo)

@@ -179,11 +179,12 @@ class Window:
         width, seen = self.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
         assert width <= seen, f"the page is {width} px wide in a window of {seen} px"
 
-    def picture(self, name: str) -> None:
-        """A screenshot that is kept."""
+    def picture(self, name: str, *, in_motion: bool = False) -> None:
+        """A screenshot that is kept; without *in_motion*, of how things are once they have come to rest."""
         SCREENSHOTS.mkdir(exist_ok=True)
-        finite = "document.getAnimations().filter(({ effect }) => effect.getComputedTiming().endTime < 3_000)"
-        self.page.evaluate(f"Promise.allSettled({finite}.map(({{ finished }}) => finished))")
+        if not in_motion:
+            short = "({ effect }) => effect.getComputedTiming().endTime < 3_000"
+            self.page.evaluate(f"document.getAnimations().filter({short}).forEach((animation) => animation.finish())")
         self.screenshot(SCREENSHOTS, name)
 
     def screenshot(self, folder: Path, name: str) -> None:

@@ -251,3 +251,23 @@ test("the status goes out at once and with every hello to come", async () => {
   ScriptedSocket.last.open();
   assert.equal(ScriptedSocket.last.heard[0].status, "do_not_disturb");
 });
+
+test("what is worth nothing later is said now or never, and its error is for nobody", async () => {
+  const { client } = makeClient();
+  let faults = 0;
+  client.addEventListener("fault", () => (faults += 1));
+  const squeeze = { type: "group.squeeze", id: "g", strength: 0.5 };
+  client.tell(squeeze);
+  const socket = await goLive(client);
+  assert.deepEqual(socket.heardOf("group.squeeze"), []);
+  client.tell(squeeze);
+  const [{ ref, ...said }] = socket.heardOf("group.squeeze");
+  assert.deepEqual(said, squeeze);
+  socket.say({ type: "error", ref, code: "conflict", message: "too late", retryable: false });
+  assert.equal(faults, 0);
+  socket.drop();
+  client.tell(squeeze);
+  await pass(500);
+  ScriptedSocket.last.welcome({ resumed: true });
+  assert.deepEqual(ScriptedSocket.last.heardOf("group.squeeze"), []);
+});
