@@ -150,5 +150,5 @@ def window(stack: Stack, make_context: Callable[..., BrowserContext]) -> Iterato
 def two_friends(window: Callable[..., Window]) -> tuple[Window, Window]:
     """Ana and Zoë, who are friends, in two browsers."""
     ana, zoe = window("Ana").come_in(), window("Zoë").come_in()
-    ana.befriend(zoe)
+    ana.befriend_at_once(zoe)
     return ana, zoe

@@ -23,7 +23,7 @@ def test_three_windows_complete_a_group_hug_by_squeezing_together(window: MakeWi
     ana, zoe = window("Ana").come_in(), window("Zoë", viewport={"width": 390, "height": 844}).come_in()
     mo = window("Mo", color_scheme="dark").come_in()
     for friend in (zoe, mo):
-        ana.befriend(friend)
+        ana.befriend_at_once(friend)
     ana.host(ROOM, zoe, mo, message="It was a long week. Come here!")
     expect(ana.page.locator("#room-state")).to_contain_text("waiting for one more")
 
@@ -91,8 +91,8 @@ def test_space_squeezes(two_friends: tuple[Window, Window]) -> None:
 
 def test_coming_going_and_calling_it_off(window: MakeWindow) -> None:
     ana, zoe, mo = (window(name).come_in() for name in ("Ana", "Zoë", "Mo"))
-    ana.befriend(zoe)
-    ana.befriend(mo)
+    ana.befriend_at_once(zoe)
+    ana.befriend_at_once(mo)
     ana.host(ROOM, zoe)
     zoe.join(ROOM)
     expect(ana.page.locator("#room-news")).to_contain_text(f"{zoe.name} is here")
@@ -120,7 +120,7 @@ def test_coming_going_and_calling_it_off(window: MakeWindow) -> None:
 
 def test_the_room_outlives_a_reload_and_a_lost_connection(window: MakeWindow, proxy: CuttableProxy) -> None:
     ana, zoe = window("Ana").come_in(), window("Zoë", through=proxy).come_in()
-    ana.befriend(zoe)
+    ana.befriend_at_once(zoe)
     ana.host(ROOM, zoe)
     zoe.join(ROOM)
     zoe.page.reload()

@@ -8,6 +8,7 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, R
 
 PASSWORD = "a few words in a row"
 ARRIVES_MS = 10_000
+KEPT = "JSON.parse(sessionStorage.getItem('hugmood.identity'))"
 SCREENSHOTS = Path(__file__).parents[2] / "screenshots"  # for people to look at; `make clean` takes them away
 BACK_MS = 30_000  # the longest backoff, and then some
 
@@ -110,6 +111,25 @@ class Window:
         other.button(f"Accept {self.name}").click()
         for one, two in ((self, other), (other, self)):
             expect(one.friend(two)).to_be_visible()
+
+    def befriend_at_once(self, other: "Window") -> None:
+        """The same without the page, which is quicker: for tests of something else."""
+        self._post("/v1/friends/requests", {"to": other.user_id})
+        other._post("/v1/friends/requests/answer", {"from": self.user_id, "accept": True})
+        for one, two in ((self, other), (other, self)):
+            expect(one.friend(two)).to_be_visible()
+
+    @property
+    def user_id(self) -> str:
+        return str(self.page.evaluate(f"{KEPT}.user.id"))
+
+    def _post(self, path: str, body: dict[str, object]) -> None:
+        post = f"""([path, body]) => fetch(path, {{
+            method: "POST",
+            headers: {{ "content-type": "application/json", authorization: `Bearer ${{{KEPT}.access}}` }},
+            body: JSON.stringify(body),
+        }}).then(({{ ok }}) => ok)"""
+        assert self.page.evaluate(post, [path, body])
 
     def friend(self, other: "Window") -> Locator:
         return self.page.locator("#friends-list > li", has_text=other.name)
