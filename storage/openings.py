@@ -1,10 +1,15 @@
 """What a session needs to know of its user when it opens: one query for all who said `hello` meanwhile."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from msgspec import Struct
 
+from domain.groups import AHEAD_MAX_MS, LASTS_MAX_MS
 from storage.postgres import Database
+
+# Whoever has sat in thousands of group hugs that are over must not be asked about them all at every opening.
+SEATS_SINCE = timedelta(milliseconds=AHEAD_MAX_MS + LASTS_MAX_MS, hours=1)  # no group is open for longer
 
 _LOAD = """
 select w.ord, p.display_name, coalesce(h.seq, 0) as head, coalesce(h.acked_seq, 0) as acked,
@@ -19,7 +24,7 @@ select w.ord, p.display_name, coalesce(h.seq, 0) as head, coalesce(h.acked_seq, 
        ) as friends,
        array(
            select m.group_id from group_members m join groups g on g.id = m.group_id
-           where m.user_id = w.user_id and m.state = 'joined' and g.ended_at is null
+           where m.user_id = w.user_id and m.state = 'joined' and m.joined_at > now() - $4::interval and g.ended_at is null
        ) as rooms
 from unnest($1::uuid[], $2::bigint[], $3::uuid[]) with ordinality as w(user_id, after, sid, ord)
 join users u on u.id = w.user_id and u.deleted_at is null
@@ -55,6 +60,7 @@ async def load_openings(database: Database, wanted: Sequence[Wanted]) -> list[Op
         [w.user for w in wanted],
         [2**62 if w.after is None else w.after for w in wanted],
         [w.sid for w in wanted],
+        SEATS_SINCE,
     )
     found: list[Opening | None] = [None] * len(wanted)
     for row in rows:

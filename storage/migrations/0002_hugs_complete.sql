@@ -85,6 +85,7 @@ create table group_members (
     check (state <> 'joined' or (joined_at is not null and took_part))
 );
 create index group_members_user on group_members (user_id, group_id);
+create index group_members_seats on group_members (user_id, joined_at) where state = 'joined';
 create index group_members_changed on group_members (group_id, version);
 
 alter table privacy
