@@ -32,6 +32,7 @@ from protocol.events import (
     HugSeen,
     HugSent,
     Presence,
+    Welcome,
 )
 from tests.support.hubs import HubProcess, Person, StartHub, make_friends
 
@@ -123,15 +124,15 @@ async def test_hubs_are_killed_and_restarted_and_the_app_notices_nothing(
     ana, ben = await make_friends(database_url, 2)
     lost: list[int] = []
     received: list[Event] = []
-    async with (
-        client_of(hub, ana) as sender,
-        client_of(hub, ben, on_lost=lambda farewell, _: lost.append(farewell.code)) as recipient,
-    ):
+    welcomes: asyncio.Queue[Welcome] = asyncio.Queue()
+    noting = {"on_lost": lambda farewell, _: lost.append(farewell.code), "on_welcome": welcomes.put_nowait}
+    async with client_of(hub, ana) as sender, client_of(hub, ben, **noting) as recipient:
         await asyncio.gather(sender.opened(), recipient.opened())
         hugs = [asyncio.create_task(_hug_slowly(sender, ben, number)) for number in range(60)]
         listening = asyncio.create_task(_collect(recipient, received, 60))
         for restart in (hub.kill, hub.stop, hub.kill):
-            await asyncio.sleep(0.7)
+            await welcomes.get()
+            await asyncio.sleep(0.3)  # some hugs on each connection
             await restart()
             await hub.start()
         oks = await asyncio.gather(*hugs)
