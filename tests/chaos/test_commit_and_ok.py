@@ -1,7 +1,9 @@
 """A hub dies after a hug is on disk and before its sender hears `ok`: sent again, it is the same hug."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -23,13 +25,26 @@ def new_hug(to: Person, number: int) -> dict[str, Any]:
     return {"id": uuid7(1_780_000_000_000 + number), "to": to.id, "kind": "bear"}
 
 
+@asynccontextmanager
+async def witness_of(url: str) -> "AsyncIterator[asyncpg.Connection[Any]]":
+    """A connection of the test's own."""
+    witness = await asyncpg.connect(url)
+    try:
+        yield witness
+    finally:
+        await witness.close()
+
+
 async def test_killed_between_commit_and_ok(
     own_postgres: Callable[[], KillableServer], own_redis: Callable[[], KillableServer]
 ) -> None:
     postgres, valkey = own_postgres(), own_redis()
     ana, ben = await make_friends(postgres.url, 2)
-    witness = await asyncpg.connect(postgres.url)
-    async with Gate(postgres.url) as gate, hub_starter(postgres.url, valkey.url) as start:
+    async with (
+        witness_of(postgres.url) as witness,
+        Gate(postgres.url) as gate,
+        hub_starter(postgres.url, valkey.url) as start,
+    ):
         # One connection: the statement is prepared on it, so that a commit is one question and one answer.
         doomed = await start(database_url=gate.url, database_connections="1")
         safe = await start()
@@ -50,11 +65,10 @@ async def test_killed_between_commit_and_ok(
                 event = await recipient.hear("hug.received")
                 assert event["seq"] == seq
                 received.append(event["id"])
+        rows = await witness.fetch("select id::text from hugs where recipient_id = $1", ben.id)
     assert len(received) == len(set(received))
     assert set(accepted) <= set(received)
-    rows = await witness.fetch("select id::text from hugs where recipient_id = $1", ben.id)
     assert sorted(row["id"] for row in rows) == sorted(received), "the inbox and the history are one"
-    await witness.close()
 
 
 async def _commit_without_ok(
@@ -64,8 +78,10 @@ async def _commit_without_ok(
     for attempt in range(TRIES):
         hug = new_hug(ben, number * 1_000 + attempt * 10)
         async with await Wire.log_in(hub.url, ana.access_token) as sender:
+            before = await witness.fetchval("select clock_timestamp()")
             warm = await sender.ask("hug.send", **new_hug(ben, number * 1_000 + attempt * 10 + 1))
             assert warm["type"] == "ok"
+            await _until_free(witness, before)
             gate.hold_answers()
             sender.say(type="hug.send", ref="doomed", **hug)
             if await _is_committed(witness, hug["id"]):
@@ -75,6 +91,18 @@ async def _commit_without_ok(
                 return hug
             gate.let_answers_through()  # something else was on the connection; once more
     raise AssertionError("the answer to a commit could not be caught")
+
+
+async def _until_free(witness: "asyncpg.Connection[Any]", since: datetime) -> None:
+    """Until the hub's connection is free again: after the commit it asks whether the hug has met another."""
+    asked = """
+        select count(*) from pg_stat_activity
+        where datname = current_database() and pid <> pg_backend_pid() and state = 'idle' and state_change > $1
+          and query not like '%inbox_heads%'
+    """
+    async with asyncio.timeout(10):
+        while not await witness.fetchval(asked, since):  # noqa: ASYNC110  PostgreSQL tells nobody
+            await asyncio.sleep(0.01)
 
 
 async def _is_committed(witness: "asyncpg.Connection[Any]", hug_id: str) -> bool:
