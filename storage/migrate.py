@@ -126,6 +126,12 @@ async def _apply(connection: asyncpg.Connection, migration: Migration) -> None:
                     migration.name,
                     migration.checksum,
                 )
+        except (asyncpg.FeatureNotSupportedError, asyncpg.InsufficientPrivilegeError) as error:
+            raise SchemaMismatch(
+                f"Migration {migration.name} cannot be applied here: {error.message}. PostgreSQL needs its contrib"
+                " modules (Debian has them with the server, others as postgresql-contrib), and the owner of the database"
+                " must be allowed what the message names."
+            ) from error
         except asyncpg.LockNotAvailableError:
             if not tries_left:
                 raise Unavailable(f"Migration {migration.name} waits for a lock that is not given up.") from None

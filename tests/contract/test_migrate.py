@@ -97,6 +97,12 @@ async def test_a_file_that_fails_leaves_nothing(empty_url: str, folder: Path) ->
     assert await migrate(empty_url) == []  # and the lock is free
 
 
+async def test_an_extension_that_is_not_installed_is_named(empty_url: str, folder: Path) -> None:
+    add(folder, "more", "create extension no_such_extension")
+    with pytest.raises(SchemaMismatch, match=r"no_such_extension.*contrib"):
+        await migrate(empty_url, folder)
+
+
 @pytest.mark.parametrize("name", ["0003_gap.sql", "0001_twice.sql", "2_short.sql", "0002-dash.sql"])
 def test_files_are_numbered_without_gaps(folder: Path, name: str) -> None:
     for path in sorted(folder.glob("*.sql"))[1:]:
