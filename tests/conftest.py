@@ -4,12 +4,17 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from deploy.children import CannotStart
 from deploy.embedded import EmbeddedPostgres, EmbeddedValkey
 from deploy.folder import DataFolder
 from storage.migrate import migrate
 from tests.support.servers import Databases, KillableServer, flush, must_not_skip, run, temporary_data
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
