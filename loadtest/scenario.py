@@ -1,0 +1,104 @@
+"""What a scenario is: one file in loadtest/scenarios/, with a `Scenario` for the process that conducts, and a `Load`
+for those that make the load.
+
+A run has phases: open (everybody connects), warm up, run (what is measured), settle (until the last answer and event
+is there, or nothing moves any more). Children never talk to each other: what all of them must know comes from the
+conductor, what the conductor must know is in counts, histograms and the replies to `call`.
+"""
+
+import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from msgspec import Struct
+
+from loadtest.people import Person
+
+if TYPE_CHECKING:
+    from loadtest.conductor import Conductor
+    from loadtest.histogram import Histogram
+    from loadtest.results import Row
+
+Plain = dict[str, Any]  # what JSON can say
+
+
+class Orders(Struct, frozen=True):
+    """What one child is told. *index* of *children*; *sources*: local addresses to connect from, in turn."""
+
+    scenario: str
+    url: str
+    index: int
+    children: int
+    hubs: int
+    people: list[Person]
+    sources: list[str]
+    options: Plain
+
+
+class Load:
+    """The load of one child: subclasses connect, send and check. All methods are called in the order given here.
+
+    `counts` only grow and are sampled every second; `problems` are broken promises; `record` keeps latencies in
+    histograms, which are counted only during the measured phase.
+    """
+
+    def __init__(self, orders: Orders) -> None:
+        self.orders = orders
+        self.counts: dict[str, int] = {}
+        self.histograms: dict[str, Histogram] = {}
+        self.problems: list[str] = []
+        self.notes: list[str] = []
+        self.sessions = 0  # open now
+
+    async def open(self) -> None:
+        """Connect everybody. Raises: Lost."""
+        raise NotImplementedError
+
+    async def drive(self, seconds: float) -> None:
+        """Make load for *seconds*, with intended times of sending; called for the warm-up, then for the run."""
+        raise NotImplementedError
+
+    async def settle(self) -> None:
+        """Wait until everything has arrived, or nothing moves any more; add what is missing to `problems`."""
+
+    def close(self) -> None:
+        """End all connections."""
+
+
+class Scenario:
+    """A scenario as the conducting process sees it. One instance a run."""
+
+    name: ClassVar[str]
+    summary: ClassVar[str]  # one line for --help
+    load: ClassVar[type[Load]]
+    hubs: ClassVar[int] = 2  # of the server that --up starts, unless --hubs says otherwise
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+
+    @classmethod
+    def add_options(cls, parser: argparse.ArgumentParser) -> None:
+        """The options of this scenario alone."""
+
+    def title(self) -> str:
+        """One line that a person understands without knowing the scenario."""
+        raise NotImplementedError
+
+    def people(self) -> int:
+        """How many accounts it takes."""
+        raise NotImplementedError
+
+    def share(self, people: Sequence[Person], children: int) -> list[list[Person]]:
+        """Who goes to which child: who must be followed by one checker goes to one child."""
+        return [list(people[number::children]) for number in range(children)]
+
+    async def conduct(self, conductor: "Conductor") -> None:
+        """The phases. Override to do things between them, or at the same time: to kill a hub, to compare totals."""
+        await conductor.open()
+        await conductor.warm_up()
+        await conductor.run()
+        await conductor.settle()
+
+    def rows(self, conductor: "Conductor") -> list["Row"]:
+        """The figures of this scenario, with their bounds, from what the conductor has gathered."""
+        raise NotImplementedError
