@@ -27,10 +27,14 @@ _DURABLE = b'{"seq":'
 _HUG_ID = b'"id":"'
 
 
-class _Welcome(Struct):
+class Welcome(Struct):
+    """What counts of the first message; of a `bye` in its place, the reason."""
+
     type: str
     node: str = ""
+    epoch: str = ""
     head: int = 0
+    resumed: bool = False
     reason: str = ""
 
 
@@ -43,24 +47,30 @@ class _Error(Struct):
 class Member(Socket):
     """A socket that has said hello; `node` is where it landed."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def renew(self) -> None:
+        """Forget the session that was."""
+        super().renew()
         self.node = ""
         self.welcomed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.welcomed.add_done_callback(_retrieve)  # a connection that never came to be has been told of already
 
     def message(self, payload: bytes, now: float) -> None:
         """The first message is `welcome`, or the reason why there is none."""
         if self.node:
             self.event(payload, now)
             return
-        welcome = msgspec.json.decode(payload, type=_Welcome)
+        welcome = msgspec.json.decode(payload, type=Welcome)
         self.node = welcome.node
         if self.welcomed.done():
             return
         if welcome.type == "welcome":
             self.welcomed.set_result(None)
+            self.entered(welcome, now)
         else:
             self.welcomed.set_exception(Lost(f"no welcome but {welcome.type}: {welcome.reason}"))
+
+    def entered(self, welcome: Welcome, now: float) -> None:
+        """The session is open."""
 
     def event(self, payload: bytes, now: float) -> None:
         """Any message after `welcome`."""
@@ -72,16 +82,30 @@ class Member(Socket):
         if not self.welcomed.done():
             self.welcomed.set_exception(Lost(self.lost.result()))
 
-    async def enter(self, url: str, person: Person, source: str | None = None) -> None:
-        """Connect and open a session. Raises: Lost."""
-        await self.open(url, source)
-        self.write(client_frame(hello(person, "bench")))
+    async def enter(
+        self,
+        url: str,
+        person: Person,
+        source: str | None = None,
+        *,
+        after: int | None = None,
+        epoch: str | None = None,
+        receive_buffer: int = 0,
+    ) -> None:
+        """Connect and open a session, or resume it behind the event *after*. Raises: Lost."""
+        await self.open(url, source, receive_buffer)
+        self.write(client_frame(hello(person, "bench", after, epoch)))
         try:
             async with asyncio.timeout(WELCOME_WITHIN_S):
                 await self.welcomed
         except TimeoutError:
             self.close()
             raise Lost("no welcome in time") from None
+
+
+def _retrieve(future: asyncio.Future[None]) -> None:
+    if not future.cancelled():
+        future.exception()
 
 
 class Recipient(Member):

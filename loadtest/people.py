@@ -19,9 +19,10 @@ def load_people(path: Path) -> list[Person]:
     return msgspec.json.Decoder(Person).decode_lines(path.read_bytes())
 
 
-def hello(person: Person, device: str) -> bytes:
-    """The first command of a connection."""
-    return msgspec.json.encode({"type": "hello", "device": device, "token": person.access_token})
+def hello(person: Person, device: str, after: int | None = None, epoch: str | None = None) -> bytes:
+    """The first command of a connection; *after* and *epoch* of whoever comes back."""
+    cursor = {} if after is None else {"after": after, "epoch": epoch}
+    return msgspec.json.encode({"type": "hello", "device": device, "token": person.access_token, **cursor})
 
 
 def pairs_of_friends(people: list[Person], count: int) -> list[tuple[Person, Person]]:

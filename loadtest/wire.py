@@ -7,6 +7,7 @@ other, but frames can be put together beforehand.
 import asyncio
 import base64
 import os
+import socket
 import time
 from typing import Self, cast
 from urllib.parse import urlsplit
@@ -36,9 +37,14 @@ class Socket(asyncio.Protocol):
     """One connection. Subclasses say what a message means; `opened` is done when the handshake is."""
 
     def __init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        """Forget the connection that was, which must have ended: `open` may be called again."""
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.transport: asyncio.Transport | None = None
+        self.retry_after_ms = 0  # what a server asked for that refused the handshake
         self._head: bytes | None = b""  # of the handshake's answer, until it is complete
         self._rest = b""
         self._reason = "connection lost"
@@ -106,10 +112,12 @@ class Socket(asyncio.Protocol):
             self._head = head
             return b""
         self._head = None
-        status = head.split(b"\r\n", 1)[0].decode("latin-1")
+        status, *fields = head.decode("latin-1").split("\r\n")
         if " 101 " in f"{status} ":
             self.opened.set_result(None)
             return rest
+        seconds = [field.partition(":")[2].strip() for field in fields if field.lower().startswith("retry-after:")]
+        self.retry_after_ms = next((1000 * int(each) for each in seconds if each.isdecimal()), 0)
         self._reason = f"the handshake was answered {status!r}"
         self.close()
         return b""
@@ -124,8 +132,11 @@ class Socket(asyncio.Protocol):
                 self.write(client_frame(payload[:2], _CLOSE))
                 self.transport.close()
 
-    async def open(self, url: str, source: str | None = None) -> Self:
-        """Connect to *url* (http or ws), from the local address *source*. Raises: Lost."""
+    async def open(self, url: str, source: str | None = None, receive_buffer: int = 0) -> Self:
+        """Connect to *url* (http or ws), from the local address *source*. Raises: Lost.
+
+        *receive_buffer*: bytes that the kernel keeps for us while we do not read; 0: as many as it likes.
+        """
         parts = urlsplit(url)
         host, port = parts.hostname or "127.0.0.1", parts.port or 80
         request = (
@@ -133,13 +144,30 @@ class Socket(asyncio.Protocol):
             f"Sec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}\r\nSec-WebSocket-Version: 13\r\n"
             f"Sec-WebSocket-Protocol: {SUBPROTOCOL}\r\n\r\n"
         )
-        local = (source, 0) if source else None
         try:
             async with asyncio.timeout(OPEN_WITHIN_S):
-                await asyncio.get_running_loop().create_connection(lambda: self, host, port, local_addr=local)
+                await self._connect(host, port, source, receive_buffer)
                 self.write(request.encode())
                 await self.opened
         except (OSError, TimeoutError) as error:
             self.close()
             raise Lost(f"cannot connect to {host}:{port}: {error or 'no answer in time'}") from error
         return self
+
+    async def _connect(self, host: str, port: int, source: str | None, receive_buffer: int) -> None:
+        loop = asyncio.get_running_loop()
+        local = (source, 0) if source else None
+        if not receive_buffer:
+            await loop.create_connection(lambda: self, host, port, local_addr=local)
+            return
+        sock = socket.socket()
+        try:
+            sock.setblocking(False)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)  # before the window is announced
+            if local:
+                sock.bind(local)
+            await loop.sock_connect(sock, (host, port))
+            await loop.create_connection(lambda: self, sock=sock)
+        except BaseException:
+            sock.close()
+            raise
