@@ -1,6 +1,6 @@
 """What can happen to a hug once it is sent: it is taken back, it is felt, it meets one that comes the other way."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable
 
 import regex
 
@@ -10,6 +10,8 @@ from domain.hugs import count_graphemes
 UNDO_WITHIN_MS = 10_000
 MUTUAL_WITHIN_MS = 5_000
 MUTUAL_STARTS_AFTER_MS = 300  # both apps have heard of it by then, and begin together
+
+Meeting = tuple[float, str, str]  # milliseconds between two hugs that could meet, and their ids
 REACTION_MESSAGE_MAX_GRAPHEMES = 140
 
 # One emoji (UTS #51, section 1.4.9): a flag, a keycap, or pictures joined by ZWJ, each with skin tone, variation
@@ -49,18 +51,15 @@ def check_reaction(emoji: str, message: str | None) -> None:
         raise Invalid(f"The message of a reaction has at most {REACTION_MESSAGE_MAX_GRAPHEMES} characters.")
 
 
-def pair_off(candidates: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
-    """Pairs of hugs that meet: each hug with the first of its *candidates*, the nearest first, that is still free.
+def pair_off(meetings: Iterable[Meeting]) -> list[tuple[str, str]]:
+    """Pairs of hugs that meet: of all *meetings* the nearest first, as long as both are still free.
 
-    No hug is in two pairs. A hug that is left although it has candidates lost them to others of the same call.
+    No hug is in two pairs. A hug that is left although it has meetings lost them to others of the same call.
     """
     taken: set[str] = set()
     pairs: list[tuple[str, str]] = []
-    for hug, others in candidates.items():
-        if hug in taken:
-            continue
-        other = next((other for other in others if other not in taken), None)
-        if other is not None:
+    for _, hug, other in sorted(meetings):
+        if hug not in taken and other not in taken:
             taken |= {hug, other}
             pairs.append((hug, other))
     return pairs

@@ -6,7 +6,7 @@ the mailbox already, and the comparison of cursors finds them.
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
 
 from domain.errors import Unavailable
@@ -41,6 +41,12 @@ class _Telling:
         if self._body is None:
             self._body = encode_body(self._event)
         return self._body
+
+
+def _nodes_of(users: Sequence[str], nodes: dict[str, list[str]]) -> Iterable[str]:
+    if len(users) == 1:
+        return nodes.get(users[0], ())
+    return {node for user in users for node in nodes.get(user, ())}
 
 
 class Delivery:
@@ -170,7 +176,7 @@ class Delivery:
             for node in nodes.get(event.user, ()):
                 self._doorbell.ring(node, Ring(event.user, event.seq, event.body))
         for tell in tells:
-            for node in {node for user in tell.users for node in nodes.get(user, ())}:
+            for node in _nodes_of(tell.users, nodes):
                 self._doorbell.tell(node, Tell(list(tell.users), tell.body(), tell.skip))
         for one, other in forget:
             for node in {*nodes.get(one, ()), *nodes.get(other, ())}:

@@ -6,6 +6,7 @@ except the twentieth malformed message within a minute.
 
 import logging
 from collections.abc import Awaitable, Callable
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -165,7 +166,7 @@ class Dispatch:
     def _accept(self, session: Session, command: commands.Command, ok: Ok) -> None:
         self._count(_name(command), "ok")
         if command.ref is not None:
-            session.reply(msgspec.structs.replace(ok, ref=command.ref))
+            session.reply(ok if ok.ref is not None else msgspec.structs.replace(ok, ref=command.ref))
 
     def _refuse(self, session: Session, command: commands.Command, refusal: Refusal | None) -> None:
         """*refusal* None: our own fault, of which the client learns no more than that."""
@@ -239,5 +240,10 @@ def _actor(session: Session) -> Actor:
     return Actor(session.user, session.name, session.id)
 
 
+@cache
+def _name_of(kind: type[commands.Command]) -> str:
+    return str(kind.__struct_config__.tag)
+
+
 def _name(command: commands.Command) -> str:
-    return str(command.__struct_config__.tag)
+    return _name_of(type(command))

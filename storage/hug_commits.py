@@ -1,6 +1,7 @@
 """Group commit of hugs: everything that arrives while one batch commits goes into the next.
 
-Latency is that of one commit when idle, batches are large under load, and there is no timer to tune.
+Latency is that of one commit when idle; under load batches are large, because each begins at least `BATCH_EVERY_S`
+after the one before.
 Invariant: a hug is answered `accepted` only after the transaction that holds its row, its place in the
 recipient's inbox and the new head has committed; the same id never makes a second hug.
 """
@@ -20,9 +21,11 @@ from msgspec import Struct
 from domain.errors import Conflict, NotFound, Refusal, Unavailable
 from domain.times import from_ms, to_ms
 from storage.inbox import InboxEvent
+from storage.lane import Lane
 from storage.postgres import Database
 
 BATCH_MAX = 500
+BATCH_EVERY_S = 0.003  # from the start of one batch to that of the next: each costs half a millisecond of CPU
 WAITING_MAX = 20_000  # hugs in memory that are not committed; beyond that the answer is `unavailable`
 COLLISION_TRIES = 5  # the same id committed elsewhere in the same moment
 
@@ -81,12 +84,14 @@ class HugCommits:
     def __init__(self, database: Database, on_stored: Callable[[Sequence[InboxEvent]], None]) -> None:
         """*on_stored* gets the events of each batch, once they are on disk."""
         self._database = database
+        self._lane = Lane(database)
         self._on_stored = on_stored
         self._waiting: deque[tuple[NewHug, Settle]] = deque()
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         self._flusher: asyncio.Task[None] | None = None
+        self._next_start = 0.0
         self._flushing = 0  # hugs in the batch that commits now
         self._flushed = 0  # hugs in all batches before it
         self._passing: deque[tuple[int, asyncio.Future[None]]] = deque()  # who waits until so many are flushed
@@ -104,6 +109,7 @@ class HugCommits:
             self._flusher.cancel()
             with suppress(asyncio.CancelledError):
                 await self._flusher
+        await self._lane.close()
 
     def append(self, hug: NewHug, settle: Settle) -> None:
         """Commit *hug* with the next batch, then call *settle(hug, answer)*, exactly once."""
@@ -129,6 +135,10 @@ class HugCommits:
     async def _flush_for_ever(self) -> None:
         while True:
             await self._wake.wait()
+            early_s = self._next_start - time.perf_counter()
+            if early_s > 0:
+                await asyncio.sleep(early_s)
+            self._next_start = time.perf_counter() + BATCH_EVERY_S
             batch = [self._waiting.popleft() for _ in range(min(BATCH_MAX, len(self._waiting)))]
             if batch:
                 started = time.perf_counter()
@@ -194,7 +204,7 @@ class HugCommits:
         columns = _columns(hugs)
         for attempt in range(1, COLLISION_TRIES + 1):
             try:
-                rows = await self._database.fetch(_APPEND, *columns)
+                rows = await self._lane.fetch(_APPEND, *columns)
                 break
             except (asyncpg.UniqueViolationError, asyncpg.ForeignKeyViolationError, asyncpg.DeadlockDetectedError):
                 if attempt == COLLISION_TRIES:
@@ -256,7 +266,7 @@ def _columns(hugs: Sequence[NewHug]) -> tuple[list[Any], ...]:
         [hug.recipient for hug in hugs],
         [hug.kind for hug in hugs],
         [hug.message for hug in hugs],
-        [hug.style for hug in hugs],
+        [hug.style for hug in hugs] if any(hug.style is not None for hug in hugs) else [],  # unnest fills up with null
         [hug.body for hug in hugs],
         [from_ms(hug.at_ms) for hug in hugs],
     )

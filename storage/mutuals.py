@@ -15,7 +15,7 @@ from datetime import timedelta
 from asyncpg.pool import PoolConnectionProxy
 
 from domain.errors import Unavailable
-from domain.hug_moments import MUTUAL_STARTS_AFTER_MS, MUTUAL_WITHIN_MS, pair_off
+from domain.hug_moments import MUTUAL_STARTS_AFTER_MS, MUTUAL_WITHIN_MS, Meeting, pair_off
 from domain.ids import uuid7
 from domain.times import from_ms, rfc3339
 from protocol.codec import encode_body
@@ -31,13 +31,28 @@ CANDIDATES = 32  # of a hug: more than anybody may send in the time
 PAUSE_S = 0.01  # before looking again for a hug whose candidate was just taken or locked
 TRIES = 2_000  # pauses enough to outlast every lock: PostgreSQL ends an idle transaction of ours after 15 s
 RETRY_S = 1.0
+GATHER_S = 0.02  # a look costs as much for twenty hugs as for one, and nobody sees the difference
+
+_WITHIN = timedelta(milliseconds=MUTUAL_WITHIN_MS)
 
 log = logging.getLogger("hugmood.mutuals")
+
+# Most hugs meet nobody: asked once for each two people, not for each hug.
+_CROSSED = """
+select i.ord
+from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[]) with ordinality as i(sender, recipient, first_ms, last_ms, ord)
+where exists (
+    select from hugs
+    where sender_id = i.recipient and recipient_id = i.sender and mutual_at is null and undone_at is null
+      and at between timestamptz 'epoch' + i.first_ms * interval '1 ms' - $5::interval
+                 and timestamptz 'epoch' + i.last_ms * interval '1 ms' + $5::interval
+)
+"""
 
 # One short walk along the index hugs_between for each hug. Walking in the order of `at` makes the planner take that
 # index also while the table is small; otherwise it takes another one, and keeps it for a while when the table has grown.
 _CANDIDATES = """
-select i.ord, c.id
+select i.ord, c.id, extract(epoch from c.distance)::float8 * 1000 as apart_ms
 from unnest($1::uuid[], $2::uuid[], $3::bigint[]) with ordinality as i(sender, recipient, at_ms, ord)
 cross join lateral (select timestamptz 'epoch' + i.at_ms * interval '1 ms' as at) m
 cross join lateral (
@@ -46,7 +61,6 @@ cross join lateral (
       and mutual_at is null and undone_at is null
     order by at limit $5
 ) c
-order by i.ord, c.distance, c.id
 """
 
 # Waits for no lock, so that it can be part of no deadlock: others lock several hugs too, in other orders.
@@ -125,6 +139,8 @@ class Mutuals:
     async def _match_for_ever(self) -> None:
         while self._waiting or not self._is_closing:
             await self._wake.wait()
+            if not self._is_closing:
+                await asyncio.sleep(GATHER_S)
             batch = [self._waiting.popleft() for _ in range(min(BATCH_MAX, len(self._waiting)))]
             try:
                 if batch and (again := await self._match_all(batch)):
@@ -153,16 +169,37 @@ class Mutuals:
         return [again for hug in batch for again in await self._match_all([hug])]
 
     async def _match(self, batch: Sequence[Committed]) -> list[Committed]:
-        _, senders, recipients, moments_ms = zip(*batch, strict=True)
-        within = timedelta(milliseconds=MUTUAL_WITHIN_MS)
-        rows = await self._database.fetch(_CANDIDATES, senders, recipients, moments_ms, within, CANDIDATES)
-        if not rows and not self._tries:
+        meetings = await self._meetings(await self._crossed(batch))
+        if not meetings and not self._tries:
             return []
-        candidates: dict[str, list[str]] = {}
-        for ord_, other in rows:
-            candidates.setdefault(batch[ord_ - 1][0], []).append(str(other))
-        alone = candidates.keys() - await self._pair(pair_off(candidates)) if candidates else set()
+        alone = {hug for _, hug, _ in meetings} - await self._pair(pair_off(meetings)) if meetings else set()
         return [hug for hug in batch if self._looks_again(hug[0], is_alone=hug[0] in alone)]
+
+    async def _crossed(self, batch: Sequence[Committed]) -> list[Committed]:
+        """Those of *batch* whose recipient has sent something to their sender at about that time."""
+        spans: dict[tuple[str, str], tuple[int, int]] = {}
+        for _, sender, recipient, at_ms in batch:
+            first, last = spans.get((sender, recipient), (at_ms, at_ms))
+            spans[sender, recipient] = min(first, at_ms), max(last, at_ms)
+        pairs = list(spans)
+        rows = await self._database.fetch(
+            _CROSSED,
+            [sender for sender, _ in pairs],
+            [recipient for _, recipient in pairs],
+            [first for first, _ in spans.values()],
+            [last for _, last in spans.values()],
+            _WITHIN,
+        )
+        found = {pairs[row["ord"] - 1] for row in rows}
+        return [hug for hug in batch if hug[1:3] in found]
+
+    async def _meetings(self, hugs: Sequence[Committed]) -> list[Meeting]:
+        """What each of *hugs* could meet."""
+        if not hugs:
+            return []
+        _, senders, recipients, moments_ms = zip(*hugs, strict=True)
+        rows = await self._database.fetch(_CANDIDATES, senders, recipients, moments_ms, _WITHIN, CANDIDATES)
+        return [(apart_ms, hugs[ord_ - 1][0], str(other)) for ord_, other, apart_ms in rows]
 
     def _looks_again(self, hug: str, *, is_alone: bool) -> bool:
         tries = self._tries.pop(hug, 0) + 1

@@ -6,7 +6,7 @@ which raise `Unavailable` when the server is away, restarting or too slow.
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import asyncpg
@@ -101,6 +101,17 @@ class Database:
         with translated():
             async with self._open_pool().acquire() as connection, connection.transaction():
                 yield connection
+
+    async def acquire(self) -> PoolConnectionProxy:
+        """A connection of the pool, to be given back with `release`; for storage/lane.py. Raises: Unavailable."""
+        with translated():
+            return await self._open_pool().acquire()
+
+    async def release(self, connection: PoolConnectionProxy) -> None:
+        """Give back what `acquire` gave, whatever state it is in."""
+        if self._pool is not None:
+            with suppress(*AWAY):
+                await self._pool.release(connection)
 
     def _open_pool(self) -> asyncpg.Pool:
         if self._pool is None:

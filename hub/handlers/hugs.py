@@ -158,7 +158,7 @@ class HugHandlers:
                 finish(answer)
                 return
             at = rfc3339(answer)
-            finish(Ok(id=hug.id, state="accepted", at=at))
+            finish(Ok(ref=command.ref, id=hug.id, state="accepted", at=at))
             sent = HugSent(at=at, id=hug.id, to=hug.recipient, kind=hug.kind, message=hug.message, style=command.style)
             self._delivery.tell([actor.user], sent, skip=actor.session)
 

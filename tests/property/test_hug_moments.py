@@ -9,18 +9,22 @@ from domain.hug_moments import pair_off
 pytestmark = pytest.mark.property
 
 mine, theirs = st.sampled_from("abcdef"), st.sampled_from("uvwxyz")
-edges = st.lists(st.tuples(mine, theirs), unique=True)
+meetings = st.lists(st.tuples(st.integers(0, 3), mine, theirs), unique=True)
 
 
-@given(edges, st.booleans())
-def test_no_hug_is_in_two_pairs_and_none_is_left_beside_a_free_one(edges: list[tuple[str, str]], both: bool) -> None:
-    candidates: dict[str, list[str]] = {}
-    for one, other in edges:
-        candidates.setdefault(one, []).append(other)
-        if both:  # hugs of both people are in one batch
-            candidates.setdefault(other, []).append(one)
-    pairs = pair_off(candidates)
-    taken = [hug for pair in pairs for hug in pair]
-    assert len(taken) == len(set(taken))
-    assert all(other in candidates[one] for one, other in pairs)
-    assert all(one in taken or other in taken for one, other in edges)
+@given(meetings, st.booleans())
+def test_no_hug_is_in_two_pairs_and_none_is_left_beside_a_free_one(
+    meetings: list[tuple[int, str, str]], both: bool
+) -> None:
+    others = [(distance, other, one) for distance, one, other in meetings] if both else []  # both people in one batch
+    pairs = pair_off(meetings + others)
+    met = {hug: frozenset(pair) for pair in pairs for hug in pair}
+    assert len(met) == 2 * len(pairs)
+    distance = {}
+    for apart, one, other in meetings:
+        pair = frozenset((one, other))
+        distance[pair] = min(apart, distance.get(pair, apart))
+    assert set(met.values()) <= distance.keys()
+    for apart, one, other in meetings:  # whoever did not meet lost the other to somebody who is at least as near
+        taken = [met[hug] for hug in (one, other) if hug in met]
+        assert any(distance[pair] <= apart for pair in taken)

@@ -73,9 +73,9 @@ def test_not_what_was_seen_or_felt() -> None:
         check_undo(at_ms=AT_MS, is_seen=False, is_felt=True, now_ms=AT_MS)
 
 
-def test_the_nearest_that_is_free_is_met() -> None:
-    assert pair_off({"a": ["x", "y"]}) == [("a", "x")]
-    assert pair_off({"a": ["x", "y"], "b": ["x", "y"]}) == [("a", "x"), ("b", "y")]
-    assert pair_off({"a": ["x"], "b": ["x"]}) == [("a", "x")]
-    assert pair_off({"a": ["x"], "x": ["a"]}) == [("a", "x")]
-    assert pair_off({}) == []
+def test_the_nearest_that_are_free_meet() -> None:
+    assert pair_off([(1, "a", "x"), (2, "a", "y")]) == [("a", "x")]
+    assert pair_off([(2, "a", "x"), (1, "b", "x"), (3, "a", "y")]) == [("b", "x"), ("a", "y")]
+    assert pair_off([(1, "a", "x"), (1, "b", "x")]) == [("a", "x")]
+    assert pair_off([(1, "a", "x"), (1, "x", "a")]) == [("a", "x")]
+    assert pair_off([]) == []
