@@ -40,7 +40,11 @@ class Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line. Returns the exit code."""
-    arguments = build_parser(os.environ).parse_args(argv)
+    parser = build_parser(os.environ)
+    arguments, rest = parser.parse_known_args(argv)
+    if rest and arguments.command != "loadtest":
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    arguments.rest = rest
     try:
         # Only the module of the command is imported: `up` starts many of us, and somebody waits for it.
         command = import_module(f"deploy.commands.{arguments.command}")
@@ -123,6 +127,9 @@ def build_parser(environment: "os._Environ[str] | dict[str, str]") -> argparse.A
     add.add_argument(
         "--within", type=_seconds, default=SEND_WITHIN_S, metavar="SECONDS", help="how long to try (%(default)s)"
     )
+
+    # Its options are read by itself: whoever starts a hub need not wait for the load tester to be imported.
+    commands.add_parser("loadtest", help="make load and measure what it costs", add_help=False)
 
     people = commands.add_parser("people", help="make accounts in bulk").add_subparsers(
         dest="action", required=True, metavar="ACTION"

@@ -15,11 +15,11 @@ from pathlib import Path
 import msgspec
 import uvloop
 
+from loadtest.hug_runs import run_full, run_steady
 from loadtest.people import Person, load_people, pairs_of_friends
 from loadtest.processes import pin
 from loadtest.report import Section, describe_full, describe_idle, describe_room, describe_steady, render
 from loadtest.rooms import run_room
-from loadtest.scenarios import run_full, run_steady
 from loadtest.stack import Stack, StackFailed, load_ready, own_stack
 from loadtest.swarm import run_idle
 from loadtest.wire import Lost

@@ -4,7 +4,7 @@ Invariant: nothing here knows the server. It sees what clients see, and is on in
 """
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
@@ -21,6 +21,10 @@ class Verdict(Struct, frozen=True):
     problems: list[str]
 
 
+def _ignore(_seconds: float) -> None:
+    pass
+
+
 class Ledger:
     """One sender and one recipient. Hugs are numbered from 0 in the order they are sent; times are perf_counter."""
 
@@ -33,6 +37,8 @@ class Ledger:
         self.refused = 0
         self.received = 0
         self.problems: list[str] = []
+        self.on_ok: Callable[[float], None] = _ignore  # told the seconds since the intended time
+        self.on_arrival: Callable[[float], None] = _ignore
         self._last_index = -1
         self._last_seq: int | None = None
 
@@ -49,6 +55,7 @@ class Ledger:
             self._problem(f"hug {index} was answered twice")
         self.accepted_at[index] = now
         self.accepted += 1
+        self.on_ok(now - self.intended[index])
 
     def error(self, index: int, code: str) -> None:
         """`error` for hug *index*."""
@@ -74,6 +81,7 @@ class Ledger:
         self._last_index = index
         self.received_at[index] = now
         self.received += 1
+        self.on_arrival(now - self.intended[index])
 
     def is_settled(self) -> bool:
         """Every hug has its answer, and every accepted one has arrived."""

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from loadtest.hug_runs import HugFigures, Latency
 from loadtest.rooms import RoomFigures
-from loadtest.scenarios import HugFigures, Latency
 from loadtest.swarm import IdleFigures
 
 

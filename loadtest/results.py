@@ -42,7 +42,8 @@ class Sample(Struct, frozen=True):
     """One moment of the timeline, about one a second, from the first connection to the last settled event.
 
     *at*: seconds since the run began. *rates*: each count of the clients, per second, since the sample before.
-    *cores*: CPU seconds a second by kind of process. *mib*: resident memory by kind.
+    *cores*: CPU seconds a second by kind of process. *mib*: resident memory by kind. *p99_ms*: of the latencies that
+    ended since the sample before, in the measured phase.
     """
 
     at: float
@@ -51,6 +52,7 @@ class Sample(Struct, frozen=True):
     rates: dict[str, float]
     cores: dict[str, float]
     mib: dict[str, float]
+    p99_ms: dict[str, float] = {}
 
 
 class Process(Struct, frozen=True):
@@ -74,7 +76,10 @@ class Machine(Struct, frozen=True):
 
 
 class Result(Struct, frozen=True, kw_only=True):
-    """One run of one scenario. `problems` is empty when every promise was kept."""
+    """One run of one scenario. `problems` is empty when every promise was kept.
+
+    *counts*: of the clients, from the first connection to the last settled event.
+    """
 
     scenario: str
     title: str  # one line a person understands without knowing the scenario

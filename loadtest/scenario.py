@@ -7,23 +7,31 @@ conductor, what the conductor must know is in counts, histograms and the replies
 """
 
 import argparse
-from collections.abc import Sequence
+import math
+import time
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from msgspec import Struct
 
+from loadtest.histogram import Histogram
+from loadtest.pacer import pace
 from loadtest.people import Person
+from loadtest.results import Row
 
 if TYPE_CHECKING:
     from loadtest.conductor import Conductor
-    from loadtest.histogram import Histogram
-    from loadtest.results import Row
+
+LATE = "late"  # the histogram of how late the load itself was
 
 Plain = dict[str, Any]  # what JSON can say
 
 
 class Orders(Struct, frozen=True):
-    """What one child is told. *index* of *children*; *sources*: local addresses to connect from, in turn."""
+    """What one child is told. *index* of *children*; *sources*: local addresses to connect from, in turn ("": any).
+
+    *hubs*: how many share the address, as far as is known; 1 otherwise.
+    """
 
     scenario: str
     url: str
@@ -38,8 +46,9 @@ class Orders(Struct, frozen=True):
 class Load:
     """The load of one child: subclasses connect, send and check. All methods are called in the order given here.
 
-    `counts` only grow and are sampled every second; `problems` are broken promises; `record` keeps latencies in
-    histograms, which are counted only during the measured phase.
+    `counts` only grow and are sampled every second; `problems` are broken promises; `record` keeps latencies of what
+    was intended during the measured phase, in histograms. What `call` asks for is a method of the subclass; a
+    coroutine is awaited.
     """
 
     def __init__(self, orders: Orders) -> None:
@@ -49,6 +58,25 @@ class Load:
         self.problems: list[str] = []
         self.notes: list[str] = []
         self.sessions = 0  # open now
+        self.measured_from = math.inf  # time.perf_counter()
+        self.measured_until = math.inf
+
+    def record(self, name: str, seconds: float) -> None:
+        """A latency that ends now. It counts if it began in the measured phase, whenever that ends."""
+        if self.measured_from <= time.perf_counter() - seconds < self.measured_until:
+            histogram = self.histograms.get(name)
+            if histogram is None:
+                histogram = self.histograms[name] = Histogram()
+            histogram.record(seconds)
+
+    async def pace(self, rate: float, seconds: float, send: Callable[[int, float], None]) -> int:
+        """Call `send(index, intended)` at even intervals, and keep how late that was. Returns how often."""
+
+        def send_and_look(index: int, intended: float) -> None:
+            send(index, intended)
+            self.record(LATE, time.perf_counter() - intended)
+
+        return await pace(rate, seconds, send_and_look)
 
     async def open(self) -> None:
         """Connect everybody. Raises: Lost."""
@@ -61,6 +89,9 @@ class Load:
     async def settle(self) -> None:
         """Wait until everything has arrived, or nothing moves any more; add what is missing to `problems`."""
 
+    def tally(self) -> None:
+        """Bring `counts` and `sessions` up to date: they are about to be told."""
+
     def close(self) -> None:
         """End all connections."""
 
@@ -70,6 +101,7 @@ class Scenario:
 
     name: ClassVar[str]
     summary: ClassVar[str]  # one line for --help
+    keys: ClassVar[tuple[str, ...]] = ()  # of its rows, as far as they are known beforehand
     load: ClassVar[type[Load]]
     hubs: ClassVar[int] = 2  # of the server that --up starts, unless --hubs says otherwise
 
@@ -77,7 +109,7 @@ class Scenario:
         self.options = options
 
     @classmethod
-    def add_options(cls, parser: argparse.ArgumentParser) -> None:
+    def add_options(cls, parser: argparse._ArgumentGroup) -> None:
         """The options of this scenario alone."""
 
     def title(self) -> str:
@@ -85,8 +117,16 @@ class Scenario:
         raise NotImplementedError
 
     def people(self) -> int:
-        """How many accounts it takes."""
+        """How many accounts it takes. Raises: ValueError if what the options ask for cannot be done."""
         raise NotImplementedError
+
+    def friends(self) -> int:
+        """How many friends each account needs."""
+        return 1
+
+    def sessions(self) -> int:
+        """How many sessions are open at the same time, at most."""
+        return self.people()
 
     def share(self, people: Sequence[Person], children: int) -> list[list[Person]]:
         """Who goes to which child: who must be followed by one checker goes to one child."""
@@ -99,6 +139,6 @@ class Scenario:
         await conductor.run()
         await conductor.settle()
 
-    def rows(self, conductor: "Conductor") -> list["Row"]:
+    def rows(self, conductor: "Conductor") -> list[Row]:
         """The figures of this scenario, with their bounds, from what the conductor has gathered."""
         raise NotImplementedError

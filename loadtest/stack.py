@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -38,32 +38,53 @@ class _Ready(Struct):
 
 
 class Stack(Struct, frozen=True):
-    """Where the server is, and which processes it consists of."""
+    """Where the server is, and which processes it consists of; none if it is not known.
+
+    *ready*: the file that is written anew when processes are.
+    """
 
     url: str
     processes: Processes
+    ready: Path | None = None
+
+    def pids(self) -> dict[str, list[int]]:
+        """The processes as they are now, by kind."""
+        processes = self.processes
+        if self.ready is not None:
+            with suppress(OSError, msgspec.DecodeError):  # being stopped
+                processes = load_ready(self.ready).processes
+        found = {"hub": list(processes.hubs), "worker": list(processes.workers)}
+        if processes.postgres is not None:
+            found["postgres"] = [processes.postgres]
+        if processes.valkey is not None:
+            found["valkey"] = [processes.valkey]
+        return found
 
 
 def load_ready(path: Path) -> Stack:
     """What `hugmood up --ready-file` wrote. Raises: OSError, msgspec.DecodeError."""
     ready = msgspec.json.decode(path.read_bytes(), type=_Ready)
     pids = ready.pids
-    return Stack(ready.url, Processes(tuple(pids.hubs), tuple(pids.workers), pids.postgres, pids.valkey))
+    return Stack(ready.url, Processes(tuple(pids.hubs), tuple(pids.workers), pids.postgres, pids.valkey), path)
 
 
 @contextmanager
-def own_stack(hubs: int, count: int) -> Iterator[tuple[Stack, list[Person]]]:
-    """`hugmood up` in a temporary folder, with limits off, and *count* people in pairs of friends. Raises: StackFailed."""
+def own_stack(hubs: int, count: int, workers: int = 1, friends: int = 1) -> Iterator[tuple[Stack, list[Person]]]:
+    """`hugmood up` in a temporary folder, with limits off, and *count* people with *friends* each. Raises: StackFailed."""
     folder = Path(tempfile.mkdtemp(prefix="hugmood-bench-"))
     folder.chmod(0o711)  # started by root, PostgreSQL runs as a user of its own
     ready, log, people = folder / "ready.json", folder / "up.log", folder / "people.jsonl"
     data = ("--data", str(folder / "data"))
-    up = (str(COMMAND), "up", "--hubs", str(hubs), "--workers", "1", "--port", "0", *data, "--ready-file", str(ready))
+    size = ("--hubs", str(hubs), "--workers", str(workers))
+    up = (str(COMMAND), "up", *size, "--port", "0", *data, "--ready-file", str(ready))
+    # A session of its own: Ctrl-C is for us, and the order of stopping is ours.
     with log.open("wb") as output:
-        process = subprocess.Popen(("env", "HUGMOOD_LIMITS=off", *up), stdout=output, stderr=output)
+        process = subprocess.Popen(
+            ("env", "HUGMOOD_LIMITS=off", *up), stdout=output, stderr=output, start_new_session=True
+        )
     try:
         _wait_for(ready, process, log)
-        _run("people", "make", *data, "--count", str(count), "--friends", "1", "--out", str(people))
+        _run("people", "make", *data, "--count", str(count), "--friends", str(friends), "--out", str(people))
         yield load_ready(ready), load_people(people)
     finally:
         _stop(process)

@@ -1,0 +1,163 @@
+"""`hugmood loadtest`: the command line of the load tester.
+
+Exit codes: 0, every promise and every bound was kept; 1, one was not; 2, it could not be measured.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import msgspec
+import uvloop
+
+from loadtest.bounds import Bound, broken, parse_bound, unknown_key
+from loadtest.catalogue import find_scenario, scenario_names
+from loadtest.html import write_html
+from loadtest.people import Person, load_people
+from loadtest.processes import Processes
+from loadtest.progress import Progress
+from loadtest.results import Result
+from loadtest.run import Interrupted, Plan, run_scenario
+from loadtest.scenario import Scenario
+from loadtest.stack import Stack, StackFailed, load_ready, own_stack
+from loadtest.table import render
+from loadtest.wire import Lost
+
+PROG = "hugmood loadtest"
+EXIT_BROKEN, EXIT_NOT_MEASURED, EXIT_INTERRUPTED = 1, 2, 130
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit code 2, without the usage text."""
+        self.exit(EXIT_NOT_MEASURED, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """All scenarios with their options."""
+    parser = Parser(
+        prog=PROG,
+        description="Makes load, follows everything that was promised, and measures what it costs.",
+        epilog=f"Each scenario has options of its own: {PROG} hugs --help",
+    )
+    scenarios = parser.add_subparsers(dest="scenario", required=True, metavar="SCENARIO", parser_class=Parser)
+    for name in scenario_names():
+        scenario = find_scenario(name)
+        add = scenarios.add_parser(name, help=scenario.summary, description=scenario.summary)
+        _add_options(add, scenario)
+        scenario.add_options(add.add_argument_group(f"of {name}"))
+    return parser
+
+
+def _add_options(parser: argparse.ArgumentParser, scenario: type[Scenario]) -> None:
+    server = parser.add_argument_group("the server")
+    server.add_argument("--up", action="store_true", help="start one in a temporary folder, without limits")
+    server.add_argument("--hubs", type=_count, metavar="N", help=f"its hubs (with --up: {scenario.hubs}; else 1)")
+    server.add_argument("--workers", type=_count, default=1, metavar="N", help="its workers (%(default)s)")
+    server.add_argument("--url", help="one that runs already; wants --people, and HUGMOOD_LIMITS=off over there")
+    server.add_argument("--people", type=Path, metavar="FILE", help="accounts on it, of `hugmood people make`")
+    server.add_argument("--ready-file", type=Path, metavar="FILE", help="of its `hugmood up`, for CPU and memory")
+    run = parser.add_argument_group("the run")
+    run.add_argument("--seconds", type=_seconds, default=20.0, metavar="S", help="that are measured (%(default)s)")
+    run.add_argument("--warm-up", type=_seconds, default=2.0, metavar="S", help="checked, not counted (%(default)s)")
+    run.add_argument("--processes", type=_count, default=1, metavar="N", help="of load, at least (%(default)s)")
+    run.add_argument("--pin", action="store_true", help="hubs on the first cores, the load on the last")
+    run.add_argument(
+        "--require", type=_bound, action="append", default=[], metavar="BOUND", help="such as 'ok_p99_ms<=10'; several"
+    )
+    run.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    run.add_argument("--html", type=Path, metavar="FILE", help="write a page with charts there")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line. Returns the exit code."""
+    options = build_parser().parse_args(arguments)
+    try:
+        return _measure(options)
+    except Interrupted:
+        return EXIT_INTERRUPTED
+    except (Lost, StackFailed, ValueError, msgspec.DecodeError, OSError) as error:
+        print(f"{PROG} {options.scenario}: {error}", file=sys.stderr)
+        return EXIT_NOT_MEASURED
+
+
+def _measure(options: argparse.Namespace) -> int:
+    scenario = find_scenario(options.scenario)(options)
+    if scenario.keys and (wrong := unknown_key(options.require, scenario.keys)):
+        raise ValueError(wrong)
+    for path in (options.json, options.html):
+        if path is not None and not path.absolute().parent.is_dir():
+            raise ValueError(f"there is no folder {path.absolute().parent} to write {path.name} to")
+    progress = Progress()
+    with _server(scenario, options, progress) as (stack, people, hubs):
+        plan = Plan(options.seconds, options.warm_up, options.processes, hubs, options.pin)
+        result = uvloop.run(run_scenario(scenario, stack, people, plan, progress))
+    return _tell(result, options)
+
+
+@contextmanager
+def _server(
+    scenario: Scenario, options: argparse.Namespace, progress: Progress
+) -> Iterator[tuple[Stack, list[Person], int]]:
+    """The server, its people, and how many hubs it has. Raises: ValueError, StackFailed, OSError, DecodeError."""
+    if options.up:
+        if options.url or options.people or options.ready_file:
+            raise ValueError("--up starts a server of its own: --url, --people and --ready-file belong to another one")
+        hubs = options.hubs or scenario.hubs
+        progress.say(f"starting {hubs} hubs, PostgreSQL and Valkey in a temporary folder …")
+        people = scenario.people() + scenario.people() % 2
+        with own_stack(hubs, people, options.workers, scenario.friends()) as (stack, made):
+            yield stack, made, hubs
+        return
+    if not options.people or not (options.url or options.ready_file):
+        raise ValueError("which server? --up starts one; another wants --people, and --url or --ready-file")
+    known = load_ready(options.ready_file) if options.ready_file else Stack(options.url, Processes(()))
+    stack = Stack(options.url or known.url, known.processes, known.ready)
+    yield stack, load_people(options.people), options.hubs or len(known.processes.hubs) or 1
+
+
+def _tell(result: Result, options: argparse.Namespace) -> int:
+    """Print and write everything; returns the exit code. Raises: ValueError for an unknown figure, OSError."""
+    print(render(result), flush=True)
+    if options.json:
+        options.json.write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
+    if options.html:
+        write_html([result], options.html)
+    if wrong := unknown_key(options.require, [row.key for row in result.rows]):
+        raise ValueError(wrong)
+    failures = broken(options.require, result.rows)
+    for failure in failures:
+        print(failure, file=sys.stderr)
+    return EXIT_BROKEN if failures or result.problems else 0
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= 24 * 3600:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds up to a day")
+    return seconds
+
+
+def _bound(text: str) -> Bound:
+    try:
+        return parse_bound(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

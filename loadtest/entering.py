@@ -1,0 +1,40 @@
+"""Many sessions opened, some at a time."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from loadtest.hugs import Member
+from loadtest.scenario import Orders
+from loadtest.wire import Lost
+
+AT_ONCE = 100  # per child: the server is to be busy, not drowned
+
+
+async def enter_all(
+    orders: Orders,
+    members: Sequence[Member],
+    *,
+    at_once: int = AT_ONCE,
+    on_entered: Callable[[float], None] = lambda _seconds: None,
+) -> None:
+    """A session for each of *members*, as the people of *orders* in their order; some *at_once*.
+
+    *on_entered* gets the seconds from the first packet to `welcome`. Raises: Lost at the first that fails.
+    """
+    clock = asyncio.get_running_loop().time
+    waiting = list(enumerate(zip(members, orders.people, strict=False)))
+    waiting.reverse()
+
+    async def work() -> None:
+        while waiting:
+            number, (member, person) = waiting.pop()
+            began = clock()
+            await member.enter(orders.url, person, orders.sources[number % len(orders.sources)] or None)
+            on_entered(clock() - began)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(at_once, len(waiting))):
+                group.create_task(work())
+    except* Lost as errors:
+        raise Lost(f"after {len(members) - len(waiting)} of {len(members)} sessions: {errors.exceptions[0]}") from None

@@ -1,0 +1,82 @@
+"""What all processes of a run cost, by kind: hub, worker, postgres, valkey, load.
+
+Invariant: CPU seconds never fall. Whoever has ended keeps what it had spent when it was last seen, and whoever takes
+its place is found in the ready file.
+"""
+
+import os
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+
+from msgspec import Struct
+
+from loadtest.processes import children_of, cpu_s, memory, rss_kib
+
+MIB = 1024  # KiB
+KINDS = ("hub", "worker", "postgres", "valkey", "load")
+
+
+class Spent(Struct, frozen=True):
+    """CPU seconds until one moment, and the memory held then, of one process (with PostgreSQL, of its backends too)."""
+
+    kind: str
+    cpu_s: float
+    rss_kib: int
+
+
+class Meter:
+    """*find* says which processes there are now, by kind; of PostgreSQL only the first, whose children count as it."""
+
+    def __init__(self, find: Callable[[], Mapping[str, Sequence[int]]]) -> None:
+        self._find = find
+        self.seen: dict[int, Spent] = {}
+        self.alive: set[int] = set()
+
+    def look(self) -> None:
+        """Read /proc. Cheap enough for once a second."""
+        self.alive = set()
+        for kind, pids in self._find().items():
+            for pid in pids:
+                with suppress(OSError):  # it has ended: what was seen last stays
+                    self.seen[pid] = _spent(kind, pid)
+                    self.alive.add(pid)
+
+    def cpu(self) -> dict[str, float]:
+        """Seconds by kind, as of the last look."""
+        total: dict[str, float] = defaultdict(float)
+        for spent in self.seen.values():
+            total[spent.kind] += spent.cpu_s
+        return dict(total)
+
+    def mib(self) -> dict[str, float]:
+        """Resident memory by kind, as of the last look."""
+        total: dict[str, float] = defaultdict(float)
+        for pid in self.alive:
+            total[self.seen[pid].kind] += self.seen[pid].rss_kib / MIB
+        return dict(total)
+
+    def pss_kib(self, kind: str) -> dict[int, int]:
+        """Memory by process, what is shared counted in parts. Dear: not for every second."""
+        found: dict[int, int] = {}
+        for pid in self.alive:
+            if self.seen[pid].kind == kind:
+                with suppress(OSError):
+                    found[pid] = memory(pid).pss
+        return found
+
+
+def _spent(kind: str, pid: int) -> Spent:
+    if kind != "postgres":
+        return Spent(kind, cpu_s(pid), rss_kib(pid))
+    # What backends share is counted once, as the postmaster's; their own is not told apart without reading all of it.
+    backends = 0.0
+    for child in children_of(pid):
+        with suppress(OSError):
+            backends += cpu_s(child)
+    return Spent(kind, cpu_s(pid) + backends, rss_kib(pid))
+
+
+def load_pids(children: Sequence[int]) -> list[int]:
+    """The load's own processes, the conductor among them."""
+    return [os.getpid(), *children]

@@ -1,0 +1,36 @@
+"""Figures that several scenarios show, in the same words."""
+
+from loadtest.conductor import Conductor
+from loadtest.meter import KINDS
+from loadtest.results import Row
+from loadtest.targets import Target
+
+KIND_NAMES = {"hub": "hub", "worker": "worker", "postgres": "PostgreSQL", "valkey": "Valkey", "load": "this load's own"}
+
+
+def bounded(key: str, name: str, value: float, unit: str, target: Target | None = None) -> Row:
+    """A row with the bounds of *target*."""
+    if target is None:
+        return Row(key, name, value, unit)
+    return Row(key, name, value, unit, target.must, target.aim, target.more_is_better)
+
+
+def latency_rows(name: str, conductor: Conductor, p99: Target | None = None) -> list[Row]:
+    """Three percentiles of what was recorded as *name*; *p99* has bounds."""
+    latency = conductor.latency(name)
+    return [
+        Row(f"{name}_p50_ms", f"{name} p50", latency.p50, "ms"),
+        bounded(f"{name}_p99_ms", f"{name} p99", latency.p99, "ms", p99),
+        Row(f"{name}_p999_ms", f"{name} p99.9", latency.p999, "ms"),
+    ]
+
+
+def cpu_rows(conductor: Conductor, count: str, what: str, hub: Target | None = None) -> list[Row]:
+    """CPU µs per *what*, which was counted as *count*, for each kind of process that is known."""
+    found: list[Row] = []
+    for kind in KINDS:
+        us = conductor.running.cpu_us(kind, count)
+        if us is not None and kind != "worker":
+            target = hub if kind == "hub" else None
+            found.append(bounded(f"{kind}_cpu_us", f"{KIND_NAMES[kind]} CPU per {what}", us, "µs", target))
+    return found
