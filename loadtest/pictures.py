@@ -37,7 +37,12 @@ def pictures(result: Result) -> list[Picture]:
     drawn = [_latency(result)]
     if result.timeline:
         bands = phases(result.timeline)
-        drawn += [*_rates(result, bands), _sessions(result, bands), _cores(result, bands)]
+        drawn += [
+            _latency_over_time(result, bands),
+            *_rates(result, bands),
+            _sessions(result, bands),
+            _cores(result, bands),
+        ]
         drawn += [_memory(result, bands), _per_session(result, bands)]
     return [picture for picture in drawn if picture is not None]
 
@@ -88,6 +93,27 @@ def _latency(result: Result) -> Picture | None:
         "Good: low, and flat as far to the right as it goes. A line that turns up means that a few waited much longer than the rest.",
         charts.tail("Latency by percentile", series, max(one.count for one in shown.values()), "ms", bounds),
         charts.legend(entries),
+    )
+
+
+def _latency_over_time(result: Result, bands: Sequence[Band]) -> Picture | None:
+    shown = [name for name, one in result.latencies.items() if one.curve][: len(COLOURS)]
+    series = [
+        Series(name, [(each.at, each.p99_ms[name]) for each in result.timeline if name in each.p99_ms], colour)
+        for name, colour in zip(shown, COLOURS, strict=False)
+    ]
+    series = [one for one in series if one.points]
+    if not series:
+        return None
+    worst = {one.name: max(y for _, y in one.points) for one in series}
+    return Picture(
+        "How long it took, second by second",
+        "Of what ended in each second, 99 of 100 took no longer than this.",
+        "Good: a level line. A single spike is a pause of something; a line that climbs means that more was asked for than could be done, and the queue grew.",
+        charts.over_time("Latency over time", series, "ms", bands),
+        charts.legend(
+            [(one.colour, one.name, f"{measure(worst[one.name], 'ms')} in the worst second") for one in series]
+        ),
     )
 
 
@@ -184,7 +210,7 @@ def _per_session(result: Result, bands: Sequence[Band]) -> Picture | None:
     bounds = [
         Bound(row.must, f"must {bound(row, row.must)}")
         for row in result.rows
-        if row.key == "session_kib" and row.must is not None
+        if row.key == "session_rss_kib" and row.must is not None
     ]
     return Picture(
         "Memory of the hubs for each session",

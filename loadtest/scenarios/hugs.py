@@ -12,7 +12,7 @@ from loadtest.conductor import Conductor
 from loadtest.hugs import Pair, Sender, open_pair
 from loadtest.people import Person, pairs_of_friends
 from loadtest.results import Row
-from loadtest.rows import cpu_rows, latency_rows
+from loadtest.rows import bounded, cpu_rows, latency_rows
 from loadtest.scenario import Load, Orders, Scenario
 from loadtest.targets import DELIVERY_P99_MS, HUG_HUB_CPU_US, HUGS_PER_S, OK_P99_MS
 from loadtest.wire import Lost
@@ -174,7 +174,7 @@ class Hugs(Scenario):
         return [
             *latency_rows("ok", conductor, None if is_full else OK_P99_MS),
             *latency_rows("delivery", conductor, None if is_full else DELIVERY_P99_MS),
-            Row("hugs_per_s", "durable hugs", rate, "/s", *(HUGS_PER_S if is_full else (None, None, True))),
+            bounded("hugs_per_s", "durable hugs", rate, "/s", HUGS_PER_S if is_full else None),
             *cpu_rows(conductor, "accepted", "hug", HUG_HUB_CPU_US),
         ]
 

@@ -41,7 +41,7 @@ def test_it_is_all_there_without_a_network(
     for chart in page.locator("svg.chart").all():
         mark = chart.locator(".mark").first
         expect(mark).to_be_visible()
-    assert page.locator("figure svg.chart").count() == 14
+    assert page.locator("figure svg.chart").count() == 16
     assert page.evaluate(OUTSIDE) == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert page.evaluate(CONTRAST) == []

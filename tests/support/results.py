@@ -24,6 +24,7 @@ def timeline(seconds: int = 30, sessions: int = 10_000) -> list[Sample]:
     spans = (("open", 6), ("warm up", 4), ("run", seconds), ("settle", 2))
     phases = [phase for phase, count in spans for _ in range(count)]
     for index, phase in enumerate(phases):
+        p99_ms = {"ok": 6 + math.sin(index), "delivery": 7 + math.cos(index)} if phase == "run" else {}
         is_driven = phase in {"warm up", "run"}
         rate = 5_000.0 * is_driven + 180 * math.sin(index) * is_driven
         open_now = min(sessions, sessions * (index + 1) // 6)
@@ -46,6 +47,7 @@ def timeline(seconds: int = 30, sessions: int = 10_000) -> list[Sample]:
                     "valkey": rate / 90_000,
                     "load": 0.1 + rate / 14_000,
                 },
+                p99_ms=p99_ms,
                 mib={
                     "hub": 150 + open_now * 0.0016,
                     "worker": 71.0,

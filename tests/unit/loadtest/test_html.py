@@ -135,6 +135,7 @@ def test_charts_are_there_for_what_was_measured() -> None:
     titles = [picture.title for picture in pictures(result())]
     assert titles == [
         "How long it took",
+        "How long it took, second by second",
         "What happened each second: sent, accepted, received",
         "What happened each second: pings",
         "Sessions open at the same time",
