@@ -131,7 +131,12 @@ def _figures(rows: Sequence[Row]) -> str:
         if any(row.mark() for row in rows)
         else ""
     )
-    return f'<h2>The figures</h2>{legend}<div class="cards">{"".join(_card(row) for row in rows)}</div>\n'
+    return f"<h2>The figures</h2>{legend}{_cards(rows)}\n"
+
+
+def _cards(rows: Sequence[Row]) -> str:
+    groups = [("cards", [row for row in rows if row.mark()]), ("cards small", [row for row in rows if not row.mark()])]
+    return "".join(f'<div class="{kind}">{"".join(map(_card, group))}</div>' for kind, group in groups if group)
 
 
 def _card(row: Row) -> str:

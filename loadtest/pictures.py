@@ -7,7 +7,8 @@ from msgspec import Struct
 from loadtest import charts
 from loadtest.charts import COLOURS, Band, Bound, Series
 from loadtest.figures import bound, measure, memory
-from loadtest.results import Result, Sample
+from loadtest.results import Latency, Result, Sample
+from loadtest.scenario import LATE
 
 KINDS = {
     "hub": "hubs",
@@ -66,41 +67,35 @@ def measured(timeline: Sequence[Sample]) -> Sequence[Sample]:
 
 
 def _latency(result: Result) -> Picture | None:
-    shown = {name: one for name, one in result.latencies.items() if one.curve}
+    shown = _latencies(result)
     if not shown:
         return None
-    series = [Series(name, one.curve, colour) for (name, one), colour in zip(shown.items(), COLOURS, strict=False)]
-    colours = {one.name: one.colour for one in series}
+    series = [Series(name, one.curve, colour) for name, colour, one in shown]
     bounds = [
-        Bound(row.must, f"{name} must {bound(row, row.must)}", 99.0, colours[name])
+        Bound(row.must, f"{name} must {bound(row, row.must)}", 99.0, colour)
+        for name, colour, _ in shown
         for row in result.rows
-        for name in colours
         if row.key == f"{name}_p99_ms" and row.must is not None
     ]
     entries = [
-        (
-            one.colour,
-            one.name,
-            f"p99 {measure(shown[one.name].p99, 'ms')}, slowest {measure(shown[one.name].max, 'ms')}",
-        )
-        for one in series
+        (colour, name, f"p99 {measure(one.p99, 'ms')}, slowest {measure(one.max, 'ms')}") for name, colour, one in shown
     ]
-    name, first = next(iter(shown.items()))
+    name, _, first = shown[0]
+    late = f" The grey line ({LATE}) is how late the load itself was." if shown[-1][0] == LATE else ""
     return Picture(
         "How long it took",
-        f"Half of all {name} came within {measure(first.p50, 'ms')}, 99 of 100 within {measure(first.p99, 'ms')}. "
-        "The time runs from when it was meant to be sent, so whatever waited in line is counted in.",
+        f"{name}: half of all took {measure(first.p50, 'ms')} or less, 99 of 100 {measure(first.p99, 'ms')} or less. "
+        f"Time runs from when it was meant to be sent, so whatever waited in line is counted in.{late}",
         "Good: low, and flat as far to the right as it goes. A line that turns up means that a few waited much longer than the rest.",
-        charts.tail("Latency by percentile", series, max(one.count for one in shown.values()), "ms", bounds),
+        charts.tail("Latency by percentile", series, max(one.count for _, _, one in shown), "ms", bounds),
         charts.legend(entries),
     )
 
 
 def _latency_over_time(result: Result, bands: Sequence[Band]) -> Picture | None:
-    shown = [name for name, one in result.latencies.items() if one.curve][: len(COLOURS)]
     series = [
         Series(name, [(each.at, each.p99_ms[name]) for each in result.timeline if name in each.p99_ms], colour)
-        for name, colour in zip(shown, COLOURS, strict=False)
+        for name, colour, _ in _latencies(result)
     ]
     series = [one for one in series if one.points]
     if not series:
@@ -117,6 +112,13 @@ def _latency_over_time(result: Result, bands: Sequence[Band]) -> Picture | None:
     )
 
 
+def _latencies(result: Result) -> list[tuple[str, str, Latency]]:
+    """Name, colour and figures of what was measured; the load's own lateness is last, and grey."""
+    shown = {name: one for name, one in result.latencies.items() if one.curve and one.count}
+    late = [(LATE, "load", shown.pop(LATE))] if LATE in shown else []
+    return [(name, colour, one) for (name, one), colour in zip(shown.items(), COLOURS, strict=False)] + late
+
+
 def _rates(result: Result, bands: Sequence[Band]) -> list[Picture]:
     """One chart for each group of counts that are alike in size: 50 a second would not be seen beside 100,000."""
     means = _means([sample.rates for sample in measured(result.timeline)])
@@ -128,6 +130,7 @@ def _rates(result: Result, bands: Sequence[Band]) -> list[Picture]:
             groups[-1].append(name)
         else:
             groups.append([name])
+    groups = [[name for name in means if name in group] for group in groups]
     return [
         Picture(
             "What happened each second" if len(groups) == 1 else f"What happened each second: {', '.join(group)}",

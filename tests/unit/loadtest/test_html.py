@@ -148,6 +148,15 @@ def test_charts_are_there_for_what_was_measured() -> None:
     assert "Memory of the hubs for each session" not in few
 
 
+def test_the_lateness_of_the_load_is_told_apart() -> None:
+    curves = pictures(result())[0]
+    assert curves.says.startswith("ok: half of all took 1.9 ms or less, 99 of 100 6.21 ms or less.")
+    assert re.findall(r'class="mark line (\w+)"', curves.chart) == ["one", "two", "load"]
+    assert "grey line (late)" in curves.says
+    without = pictures(result(latencies={"ok": result().latencies["ok"]}))[0]
+    assert "grey" not in without.says
+
+
 def test_phases_follow_each_other_without_a_gap() -> None:
     bands = phases(timeline(seconds=30))
     assert [(band.name, band.start, band.end, band.is_measured) for band in bands] == [
