@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 
 SUBPROTOCOL = "hugmood.v1.json"
 OPEN_WITHIN_S = 15.0
-_TEXT, _CLOSE, _PING, _PONG = 0x81, 0x88, 0x89, 0x8A
+PONG = 0x8A
+_TEXT, _CLOSE, _PING = 0x81, 0x88, 0x89
 
 
 class Lost(Exception):  # noqa: N818  what happened, not whose fault
@@ -124,7 +125,7 @@ class Socket(asyncio.Protocol):
 
     def _control(self, opcode: int, payload: bytes) -> None:
         if opcode == _PING:
-            self.write(client_frame(payload, _PONG))
+            self.write(client_frame(payload, PONG))
         elif opcode == _CLOSE:
             code = int.from_bytes(payload[:2]) if payload else 1005
             self._reason = f"closed with {code} {payload[2:].decode(errors='replace')!r}"

@@ -1,0 +1,1 @@
+"""The servers that `hugmood loadtest compare` measures beside ours, each behind the interface of peer.py."""
