@@ -4,6 +4,8 @@ Exit codes: 0, every promise and every bound was kept; 1, one was not; 2, it cou
 """
 
 import argparse
+import resource
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +15,7 @@ from typing import NoReturn
 import msgspec
 import uvloop
 
+from loadtest.arguments import count, seconds, seconds_or_none
 from loadtest.bounds import Bound, broken, parse_bound, unknown_key
 from loadtest.catalogue import find_scenario, scenario_names
 from loadtest.html import write_html
@@ -57,15 +60,17 @@ def build_parser() -> argparse.ArgumentParser:
 def _add_options(parser: argparse.ArgumentParser, scenario: type[Scenario]) -> None:
     server = parser.add_argument_group("the server")
     server.add_argument("--up", action="store_true", help="start one in a temporary folder, without limits")
-    server.add_argument("--hubs", type=_count, metavar="N", help=f"its hubs (with --up: {scenario.hubs}; else 1)")
-    server.add_argument("--workers", type=_count, default=1, metavar="N", help="its workers (%(default)s)")
+    server.add_argument("--hubs", type=count, metavar="N", help=f"its hubs (with --up: {scenario.hubs}; else 1)")
+    server.add_argument("--workers", type=count, default=1, metavar="N", help="its workers (%(default)s)")
     server.add_argument("--url", help="one that runs already; wants --people, and HUGMOOD_LIMITS=off over there")
     server.add_argument("--people", type=Path, metavar="FILE", help="accounts on it, of `hugmood people make`")
     server.add_argument("--ready-file", type=Path, metavar="FILE", help="of its `hugmood up`, for CPU and memory")
     run = parser.add_argument_group("the run")
-    run.add_argument("--seconds", type=_seconds, default=20.0, metavar="S", help="that are measured (%(default)s)")
-    run.add_argument("--warm-up", type=_seconds, default=2.0, metavar="S", help="checked, not counted (%(default)s)")
-    run.add_argument("--processes", type=_count, default=1, metavar="N", help="of load, at least (%(default)s)")
+    run.add_argument("--seconds", type=seconds, default=20.0, metavar="S", help="that are measured (%(default)s)")
+    run.add_argument(
+        "--warm-up", type=seconds_or_none, default=2.0, metavar="S", help="checked, not counted (%(default)s)"
+    )
+    run.add_argument("--processes", type=count, default=1, metavar="N", help="of load, at least (%(default)s)")
     run.add_argument("--pin", action="store_true", help="hubs on the first cores, the load on the last")
     run.add_argument(
         "--require", type=_bound, action="append", default=[], metavar="BOUND", help="such as 'ok_p99_ms<=10'; several"
@@ -77,13 +82,21 @@ def _add_options(parser: argparse.ArgumentParser, scenario: type[Scenario]) -> N
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line. Returns the exit code."""
     options = build_parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # cleans up like Ctrl-C
+    _raise_file_limit()
     try:
         return _measure(options)
-    except Interrupted:
+    except (Interrupted, KeyboardInterrupt):
         return EXIT_INTERRUPTED
     except (Lost, StackFailed, ValueError, msgspec.DecodeError, OSError) as error:
         print(f"{PROG} {options.scenario}: {error}", file=sys.stderr)
         return EXIT_NOT_MEASURED
+
+
+def _raise_file_limit() -> None:
+    """As many files as we may open; the load, and the server of --up, inherit it."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _measure(options: argparse.Namespace) -> int:
@@ -108,8 +121,8 @@ def _server(
     if options.up:
         if options.url or options.people or options.ready_file:
             raise ValueError("--up starts a server of its own: --url, --people and --ready-file belong to another one")
-        hubs = options.hubs or scenario.hubs
-        progress.say(f"starting {hubs} hubs, PostgreSQL and Valkey in a temporary folder …")
+        hubs = options.hubs = options.hubs or scenario.hubs
+        progress.say(f"starting {hubs} hub{'s' if hubs > 1 else ''}, PostgreSQL and Valkey in a temporary folder …")
         people = scenario.people() + scenario.people() % 2
         with own_stack(hubs, people, options.workers, scenario.friends()) as (stack, made):
             yield stack, made, hubs
@@ -118,7 +131,8 @@ def _server(
         raise ValueError("which server? --up starts one; another wants --people, and --url or --ready-file")
     known = load_ready(options.ready_file) if options.ready_file else Stack(options.url, Processes(()))
     stack = Stack(options.url or known.url, known.processes, known.ready)
-    yield stack, load_people(options.people), options.hubs or len(known.processes.hubs) or 1
+    options.hubs = options.hubs or len(known.processes.hubs) or 1
+    yield stack, load_people(options.people), options.hubs
 
 
 def _tell(result: Result, options: argparse.Namespace) -> int:
@@ -134,22 +148,6 @@ def _tell(result: Result, options: argparse.Namespace) -> int:
     for failure in failures:
         print(failure, file=sys.stderr)
     return EXIT_BROKEN if failures or result.problems else 0
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds <= 24 * 3600:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds up to a day")
-    return seconds
 
 
 def _bound(text: str) -> Bound:

@@ -4,14 +4,13 @@ Invariant: CPU seconds never fall. Whoever has ended keeps what it had spent whe
 its place is found in the ready file.
 """
 
-import os
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from msgspec import Struct
 
-from loadtest.processes import children_of, cpu_s, memory, rss_kib
+from loadtest.processes import children_of, cpu_s, memory, resident_kib
 
 MIB = 1024  # KiB
 KINDS = ("hub", "worker", "postgres", "valkey", "load")
@@ -67,16 +66,14 @@ class Meter:
 
 
 def _spent(kind: str, pid: int) -> Spent:
+    seconds, (resident, own) = cpu_s(pid), resident_kib(pid)
     if kind != "postgres":
-        return Spent(kind, cpu_s(pid), rss_kib(pid))
-    # What backends share is counted once, as the postmaster's; their own is not told apart without reading all of it.
-    backends = 0.0
+        return Spent(kind, seconds, resident)
+    shared = resident - own  # the buffers; the backend that has touched most of them tells how many are there
     for child in children_of(pid):
         with suppress(OSError):
-            backends += cpu_s(child)
-    return Spent(kind, cpu_s(pid) + backends, rss_kib(pid))
-
-
-def load_pids(children: Sequence[int]) -> list[int]:
-    """The load's own processes, the conductor among them."""
-    return [os.getpid(), *children]
+            child_resident, child_own = resident_kib(child)
+            seconds += cpu_s(child)
+            own += child_own
+            shared = max(shared, child_resident - child_own)
+    return Spent(kind, seconds, own + shared)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 INTERVAL_MIN_S = 0.0002
+INTERVAL_MAX_S = 0.02
 _CLOCK_MONOTONIC = 1
 _FLAGS = os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -46,7 +47,7 @@ def ticking(interval_s: float, on_tick: Callable[[], None]) -> Iterator[None]:
 
 
 async def pace(rate: float, seconds: float, send: Callable[[int, float], None]) -> int:
-    """Call `send(index, intended)` *rate* times a second for *seconds*; returns how often.
+    """Call `send(index, intended)` *rate* times a second, and return how often when *seconds* are over.
 
     Open loop: the intended times (`time.perf_counter()`) are fixed beforehand. Whoever measures from them
     counts the time that a stalled server, or a late client, kept a request from being sent at all.
@@ -62,9 +63,9 @@ async def pace(rate: float, seconds: float, send: Callable[[int, float], None]) 
         while index < due:
             send(index, start + index / rate)
             index += 1
-        if index >= total:
+        if index >= total and time.perf_counter() - start >= seconds:
             done.set()
 
-    with ticking(1 / rate, on_tick):
+    with ticking(min(1 / rate, INTERVAL_MAX_S), on_tick):
         await done.wait()
     return total

@@ -48,9 +48,10 @@ def children_of(pid: int) -> list[int]:
     return found
 
 
-def rss_kib(pid: int) -> int:
-    """Resident memory of one process; cheaper than `memory`."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_KIB
+def resident_kib(pid: int) -> tuple[int, int]:
+    """Resident memory of one process, and what of it is its own alone; cheaper than `memory`."""
+    _, resident, shared, *_ = map(int, Path(f"/proc/{pid}/statm").read_text().split())
+    return resident * _PAGE_KIB, (resident - shared) * _PAGE_KIB
 
 
 def memory(pid: int) -> Memory:

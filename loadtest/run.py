@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import os
+import resource
 import signal
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -21,7 +22,8 @@ from loadtest.results import Result
 from loadtest.scenario import LATE, Orders, Plain, Scenario
 from loadtest.stack import Stack
 
-SESSIONS_PER_CHILD = 9_000  # below the 20,000 files that a process may often open, with room to fail
+SESSIONS_PER_CHILD = 9_000  # so that one Python process is not what is measured
+FILES_SPARE = 100  # of a child: what it opens besides sessions
 PORTS_PER_SOURCE = 20_000  # of one local address towards one port: the kernel has some 28,000
 BUSY_CORES = 0.85  # of a load process, from which on it is itself what is measured
 LATE_MS = 5.0  # at the 99th percentile
@@ -81,7 +83,9 @@ def make_orders(scenario: Scenario, url: str, people: Sequence[Person], plan: Pl
     needed = scenario.people()
     if len(people) < needed:
         raise ValueError(f"{needed} people are needed, there are {len(people)}")
-    children = max(plan.processes, -(-scenario.sessions() // SESSIONS_PER_CHILD))
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    sessions_per_child = max(1, min(SESSIONS_PER_CHILD, files - FILES_SPARE))
+    children = max(plan.processes, -(-scenario.sessions() // sessions_per_child))
     shares = [share for share in scenario.share(people[:needed], children) if share]
     sources = _sources(url, scenario.sessions())
     options = plain_options(scenario.options)

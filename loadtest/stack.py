@@ -1,5 +1,6 @@
 """The server under test: one of our own, in a folder that is thrown away, or one that runs already."""
 
+import ctypes
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,8 @@ from loadtest.processes import Processes
 
 START_WITHIN_S = 120.0
 STOP_WITHIN_S = 60.0
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+_libc = ctypes.CDLL(None)  # before any fork: between fork and exec nothing may be loaded
 COMMAND = Path(sys.executable).with_name("hugmood")
 
 
@@ -77,10 +80,14 @@ def own_stack(hubs: int, count: int, workers: int = 1, friends: int = 1) -> Iter
     data = ("--data", str(folder / "data"))
     size = ("--hubs", str(hubs), "--workers", str(workers))
     up = (str(COMMAND), "up", *size, "--port", "0", *data, "--ready-file", str(ready))
-    # A session of its own: Ctrl-C is for us, and the order of stopping is ours.
+    # A session of its own: Ctrl-C is for us, and the order of stopping is ours. When we are killed it stops by itself.
     with log.open("wb") as output:
         process = subprocess.Popen(
-            ("env", "HUGMOOD_LIMITS=off", *up), stdout=output, stderr=output, start_new_session=True
+            ("env", "HUGMOOD_LIMITS=off", *up),
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            preexec_fn=_end_with_parent,  # noqa: PLW1509  one system call and no lock: safe after fork
         )
     try:
         _wait_for(ready, process, log)
@@ -89,6 +96,10 @@ def own_stack(hubs: int, count: int, workers: int = 1, friends: int = 1) -> Iter
     finally:
         _stop(process)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _end_with_parent() -> None:
+    _libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
 
 
 def _wait_for(ready: Path, process: "subprocess.Popen[bytes]", log: Path) -> None:
@@ -112,6 +123,6 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
     process.send_signal(signal.SIGTERM)
     try:
         process.wait(STOP_WITHIN_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
+    except (subprocess.TimeoutExpired, KeyboardInterrupt):
+        process.kill()  # its children end with it
         process.wait()

@@ -7,6 +7,7 @@ import time
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
+from loadtest.arguments import AS_IT_GOES, count, rate_or_max
 from loadtest.checker import Ledger
 from loadtest.conductor import Conductor
 from loadtest.hugs import Pair, Sender, open_pair
@@ -19,7 +20,6 @@ from loadtest.wire import Lost
 
 MESSAGE = "well done, and much more than that: you did it again!"  # with it a command is about 240 bytes
 RATE_PER_PAIR = 1_000  # more pairs for higher rates: one session may have 16 commands on the way
-AS_IT_GOES = "max"  # as a rate
 PAIRS_AT_MAX = 64
 IN_FLIGHT = 12  # of one sender at full speed; the hub stops reading at 16
 SETTLE_WITHIN_S = 15.0  # without any progress, after which what is missing counts as lost
@@ -141,11 +141,15 @@ class Hugs(Scenario):
     def add_options(cls, parser: argparse._ArgumentGroup) -> None:
         """How many, and between how many."""
         parser.add_argument(
-            "--rate", type=_rate, default=1_000.0, metavar="R", help="hugs/s in all, or max: as fast as it goes (1000)"
+            "--rate",
+            type=rate_or_max,
+            default=1_000.0,
+            metavar="R",
+            help="hugs/s in all, or max: as fast as it goes (1000)",
         )
         parser.add_argument(
             "--pairs",
-            type=int,
+            type=count,
             metavar="N",
             help=f"of friends (one for every {RATE_PER_PAIR}/s; {PAIRS_AT_MAX} at max)",
         )
@@ -177,15 +181,3 @@ class Hugs(Scenario):
             bounded("hugs_per_s", "durable hugs", rate, "/s", HUGS_PER_S if is_full else None),
             *cpu_rows(conductor, "accepted", "hug", HUG_HUB_CPU_US),
         ]
-
-
-def _rate(text: str) -> float | str:
-    if text == AS_IT_GOES:
-        return text
-    try:
-        rate = float(text)
-    except ValueError:
-        rate = 0.0
-    if not 0 < rate < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is neither a rate nor {AS_IT_GOES}")
-    return rate

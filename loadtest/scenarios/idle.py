@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 
+from loadtest.arguments import count
 from loadtest.conductor import Conductor
 from loadtest.entering import enter_all
 from loadtest.hugs import Member
@@ -83,7 +84,7 @@ class IdleScenario(Scenario):
     @classmethod
     def add_options(cls, parser: argparse._ArgumentGroup) -> None:
         """How many."""
-        parser.add_argument("--sessions", type=int, default=10_000, metavar="N", help="(%(default)s)")
+        parser.add_argument("--sessions", type=count, default=10_000, metavar="N", help="(%(default)s)")
 
     def title(self) -> str:
         """How many."""

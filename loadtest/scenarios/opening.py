@@ -2,6 +2,7 @@
 
 import argparse
 
+from loadtest.arguments import count
 from loadtest.conductor import Conductor
 from loadtest.entering import AT_ONCE, enter_all
 from loadtest.results import Row
@@ -57,8 +58,8 @@ class Opening(Scenario):
     @classmethod
     def add_options(cls, parser: argparse._ArgumentGroup) -> None:
         """How many, and how many at a time."""
-        parser.add_argument("--sessions", type=int, default=8_000, metavar="N", help="(%(default)s)")
-        parser.add_argument("--at-once", type=int, default=AT_ONCE, metavar="N", help="being opened (%(default)s)")
+        parser.add_argument("--sessions", type=count, default=8_000, metavar="N", help="(%(default)s)")
+        parser.add_argument("--at-once", type=count, default=AT_ONCE, metavar="N", help="being opened (%(default)s)")
 
     def title(self) -> str:
         """How many, and how many at a time."""
