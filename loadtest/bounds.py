@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
+from loadtest.figures import measure
 from loadtest.results import Row
 
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
@@ -14,7 +15,7 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
     ">": operator.gt,
 }
-_FORM = re.compile(r"\s*([a-z][a-z0-9_]*)\s*(<=|>=|<|>)\s*([0-9][0-9_]*(?:\.[0-9]+)?)\s*")
+_FORM = re.compile(r"\s*([a-z][a-z0-9_]*)\s*(<=|>=|<|>)\s*([0-9][0-9_]*(?:\.[0-9]+)?(?:e-?[0-9]+)?)\s*")
 
 
 class Bound(Struct, frozen=True):
@@ -52,7 +53,7 @@ def broken(bounds: Sequence[Bound], rows: Sequence[Row]) -> list[str]:
     """A sentence for each bound that was not kept. Raises: KeyError for an unknown key."""
     values = {row.key: row for row in rows}
     return [
-        f"{bound} was required, and it was {values[bound.key].value:.4g} {values[bound.key].unit}".rstrip()
+        f"{bound} was required, and it was {measure(values[bound.key].value, values[bound.key].unit)}"
         for bound in bounds
         if not bound.is_kept(values[bound.key].value)
     ]

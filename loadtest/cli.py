@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _raise_file_limit()
     try:
         return _measure(options)
-    except (Interrupted, KeyboardInterrupt):
+    except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except (Lost, StackFailed, ValueError, msgspec.DecodeError, OSError) as error:
         print(f"{PROG} {options.scenario}: {error}", file=sys.stderr)
@@ -109,7 +109,12 @@ def _measure(options: argparse.Namespace) -> int:
     progress = Progress()
     with _server(scenario, options, progress) as (stack, people, hubs):
         plan = Plan(options.seconds, options.warm_up, options.processes, hubs, options.pin)
-        result = uvloop.run(run_scenario(scenario, stack, people, plan, progress))
+        try:
+            result = uvloop.run(run_scenario(scenario, stack, people, plan, progress))
+        except Interrupted as interrupted:
+            if interrupted.result is not None:
+                _tell(interrupted.result, options)
+            return EXIT_INTERRUPTED
     return _tell(result, options)
 
 

@@ -1,6 +1,7 @@
 """Many sessions opened, some at a time."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 
 from loadtest.hugs import Member
@@ -21,16 +22,15 @@ async def enter_all(
 
     *on_entered* gets the seconds from the first packet to `welcome`. Raises: Lost at the first that fails.
     """
-    clock = asyncio.get_running_loop().time
     waiting = list(enumerate(zip(members, orders.people, strict=False)))
     waiting.reverse()
 
     async def work() -> None:
         while waiting:
             number, (member, person) = waiting.pop()
-            began = clock()
+            began = time.perf_counter()
             await member.enter(orders.url, person, orders.sources[number % len(orders.sources)] or None)
-            on_entered(clock() - began)
+            on_entered(time.perf_counter() - began)
 
     try:
         async with asyncio.TaskGroup() as group:

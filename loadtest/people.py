@@ -1,5 +1,6 @@
 """The accounts that load is made with: JSON lines, as `hugmood people make` writes them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -23,6 +24,17 @@ def hello(person: Person, device: str, after: int | None = None, epoch: str | No
     """The first command of a connection; *after* and *epoch* of whoever comes back."""
     cursor = {} if after is None else {"after": after, "epoch": epoch}
     return msgspec.json.encode({"type": "hello", "device": device, "token": person.access_token, **cursor})
+
+
+def people_with_friends(people: Sequence[Person], count: int) -> list[Person]:
+    """*count* of *people* in their order: the first, her friends, the next, her friends …"""
+    by_id = {person.id: person for person in people}
+    chosen: set[str] = set()
+    for person in people:
+        for each in (person.id, *person.friends):
+            if len(chosen) < count and each in by_id:
+                chosen.add(each)
+    return [person for person in people if person.id in chosen]
 
 
 def pairs_of_friends(people: list[Person], count: int) -> list[tuple[Person, Person]]:

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from loadtest.conductor import Conductor
 from loadtest.machine import this_machine
-from loadtest.people import Person
+from loadtest.people import Person, people_with_friends
 from loadtest.processes import pin
 from loadtest.progress import Progress
 from loadtest.results import Result
@@ -30,7 +30,11 @@ LATE_MS = 5.0  # at the 99th percentile
 
 
 class Interrupted(Exception):  # noqa: N818  what happened
-    """Ctrl-C before there was anything to tell."""
+    """Ctrl-C. *result*: of the part of the run that was measured by then, if there was one."""
+
+    def __init__(self, result: Result | None) -> None:
+        super().__init__("interrupted")
+        self.result = result
 
 
 class Plan(Struct, frozen=True):
@@ -47,7 +51,7 @@ async def run_scenario(
     scenario: Scenario, stack: Stack, people: Sequence[Person], plan: Plan, progress: Progress
 ) -> Result:
     """Raises: Lost, Interrupted, ValueError if there are too few people, OSError."""
-    started_at = datetime.now(UTC)
+    started_at = datetime.now(UTC).isoformat(timespec="seconds")
     conductor = Conductor(scenario, stack, plan.seconds, plan.warm_up_s, progress)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -65,12 +69,12 @@ async def run_scenario(
         await asyncio.gather(stopping, return_exceptions=True)
         if is_whole:
             await conducting
-        else:
-            await asyncio.gather(conducting, return_exceptions=True)
-            if not await conductor.interrupted():
-                raise Interrupted
-            conductor.notes.append("it was interrupted: what was still on the way has not been waited for")
-        return _result(conductor, plan, started_at.isoformat(timespec="seconds"))
+            return _result(conductor, plan, started_at)
+        await asyncio.gather(conducting, return_exceptions=True)
+        if not await conductor.interrupted():
+            raise Interrupted(None)
+        conductor.notes.append("it was interrupted: what was still on the way has not been waited for")
+        raise Interrupted(_result(conductor, plan, started_at))
     finally:
         for signum in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(signum)
@@ -86,7 +90,7 @@ def make_orders(scenario: Scenario, url: str, people: Sequence[Person], plan: Pl
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     sessions_per_child = max(1, min(SESSIONS_PER_CHILD, files - FILES_SPARE))
     children = max(plan.processes, -(-scenario.sessions() // sessions_per_child))
-    shares = [share for share in scenario.share(people[:needed], children) if share]
+    shares = [share for share in scenario.share(people_with_friends(people, needed), children) if share]
     sources = _sources(url, scenario.sessions())
     options = plain_options(scenario.options)
     return [

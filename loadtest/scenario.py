@@ -129,7 +129,10 @@ class Scenario:
         return self.people()
 
     def share(self, people: Sequence[Person], children: int) -> list[list[Person]]:
-        """Who goes to which child: who must be followed by one checker goes to one child."""
+        """Who goes to which child: who must be followed by one checker goes to one child.
+
+        *people*: exactly as many as it takes. An empty share is a child less. Raises: ValueError.
+        """
         return [list(people[number::children]) for number in range(children)]
 
     async def conduct(self, conductor: "Conductor") -> None:
