@@ -70,7 +70,7 @@ format: setup  ## put the code into its format, and repair what can be repaired
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-bench: setup  ## measure latency, memory and CPU, and print them beside the targets
+bench: setup  ## measure every target, briefly, and say what moved; some only: make bench BENCH="hugs idle"
 	$(BIN)/python -m loadtest.bench $(BENCH)
 
 clean:  ## remove what setup and tests have made; the data in .hugmood stays

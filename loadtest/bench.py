@@ -1,176 +1,189 @@
-"""The benchmark: `python -m loadtest.bench`, or `make bench`.
+"""`make bench`: a short run for every target that can be measured so far, and one table at the end.
 
-It starts a server of its own, or is told of one, and prints each figure beside its target. Every hug is
-followed: one that is lost, doubled or out of order makes the exit code 1; a missed target does not.
+Each run is one of `hugmood loadtest --up`, on a server of its own, and can be repeated by hand. A broken promise makes the
+exit code 1; a missed target does not, it is printed.
 """
 
 import argparse
-import math
-import os
+import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import ExitStack
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import msgspec
-import uvloop
+from msgspec import Struct
 
-from loadtest.hug_runs import run_full, run_steady
-from loadtest.people import Person, load_people, pairs_of_friends
-from loadtest.processes import pin
-from loadtest.report import Section, describe_full, describe_idle, describe_room, describe_steady, render
-from loadtest.rooms import run_room
-from loadtest.stack import Stack, StackFailed, load_ready, own_stack
-from loadtest.swarm import run_idle
-from loadtest.wire import Lost
+from loadtest import targets
+from loadtest.figures import measure
+from loadtest.html import write_html
+from loadtest.machine import this_machine
+from loadtest.results import Result
+from loadtest.stack import COMMAND, StackFailed
+from loadtest.standing import Figure, Stored, load_stored, render_standing, save_stored, what_moved
+from loadtest.starting import second_start_s
+from loadtest.table import verdict
+from loadtest.targets import Target
 
-MESSAGE = "well done, and much more than that: you did it again!"  # with it a command is about 240 bytes
-RATE_PER_PAIR = 1_000  # more pairs for higher rates: one session may have 16 commands on the way
-RUNS = ("steady", "busy", "idle", "full", "room")
-ROOM_RATES = (1_000.0, 10_000.0)  # squeezes a second
+FIGURES = Path(__file__).parents[1] / "docs" / "figures"
+GROWTH = FIGURES / "growth.json"  # as `hugmood loadtest day --json` wrote it
+EXIT_BROKEN, EXIT_NOT_MEASURED, EXIT_INTERRUPTED = 1, 2, 130
+
+
+class Run(Struct, frozen=True):
+    """One run of `hugmood loadtest`. *figures*: which target each row is for, by its key. *tiny*: options that make it so."""
+
+    scenario: str
+    options: tuple[str, ...]
+    tiny: tuple[str, ...]
+    figures: dict[str, Target]
+
+
+BRIEF = ("--seconds", "1", "--warm-up", "0.5")
+RUNS = (
+    Run(
+        "hugs",
+        ("--rate", "5000", "--seconds", "10"),
+        ("--rate", "200", *BRIEF),
+        {"ok_p99_ms": targets.OK_P99_MS, "delivery_p99_ms": targets.DELIVERY_P99_MS},
+    ),
+    Run(
+        "hugs",
+        ("--rate", "max", "--seconds", "10"),
+        ("--pairs", "2", *BRIEF),
+        {"hugs_per_s": targets.HUGS_PER_S, "hub_cpu_us": targets.HUG_HUB_CPU_US},
+    ),
+    Run(
+        "idle",
+        ("--sessions", "10000", "--seconds", "5"),
+        ("--sessions", "50", *BRIEF),
+        {"session_rss_kib": targets.SESSION_KIB},
+    ),
+    Run(
+        "opening",
+        (
+            "--sessions",
+            "10000",
+        ),
+        ("--sessions", "50"),
+        {"openings_per_core_s": targets.OPENINGS_PER_CORE_S},
+    ),
+)
+OTHERS = ("start", "live")  # without load: how long `hugmood up` takes; how far the last growth run came
+NAMES = tuple(dict.fromkeys([run.scenario for run in RUNS] + list(OTHERS)))
+
+
+class Outcome(Struct):
+    """What all runs together have found."""
+
+    figures: list[Figure] = []
+    results: list[Result] = []
+    problems: list[str] = []
+    unmeasured: list[str] = []
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m loadtest.bench",
-        description="Measures a HugMood server and follows every hug. Without --ready-file it starts one of its own.",
-        epilog="A server that runs already should have been started with HUGMOOD_LIMITS=off.",
-    )
-    parser.add_argument("runs", nargs="*", metavar="RUN", help=f"{', '.join(RUNS)} (default: all, in this order)")
-    parser.add_argument("--ready-file", type=Path, help="of a running `hugmood up`; needs --people")
-    parser.add_argument("--people", type=Path, help="accounts on it, written by `hugmood people make`")
-    parser.add_argument("--url", help="another address than the ready file's, for example of a balancer")
-    parser.add_argument("--hubs", type=int, default=2, help="hubs of the server that is started (default: 2)")
-    parser.add_argument("--seconds", type=float, default=30.0, help="of each run (default: 30)")
-    parser.add_argument("--rate", type=float, default=1_000.0, help="of `steady`: two users, hugs/s (default: 1000)")
-    parser.add_argument("--busy-rate", type=float, default=5_000.0, help="of `busy`, hugs/s (default: 5000)")
-    parser.add_argument("--pairs", type=int, default=64, help="pairs of users of `full` (default: 64)")
-    parser.add_argument("--sessions", type=int, default=10_000, help="of `idle` (default: 10000)")
-    parser.add_argument("--members", type=int, default=5_000, help="of `room` (default: 5000)")
-    parser.add_argument("--pin", action="store_true", help="hubs on the first core, this client on the last one")
-    parser.add_argument("--json", type=Path, metavar="F", help="write all figures to F as well")
+    parser = argparse.ArgumentParser(prog="python -m loadtest.bench", description="Measures every target, briefly.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"only these: {', '.join(NAMES)}")
+    parser.add_argument("--save", action="store_true", help=f"keep the figures as those of this release, in {FIGURES}")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with charts of all runs there")
+    parser.add_argument("--tiny", action="store_true", help="a second of each: whether it works, not how fast it is")
     options = parser.parse_args(arguments)
-    if (options.ready_file is None) != (options.people is None):
-        parser.error("--ready-file and --people belong together")
-    options.runs = options.runs or list(RUNS)
-    if unknown := set(options.runs) - set(RUNS):
-        parser.error(f"no such run: {', '.join(sorted(unknown))}; there are {', '.join(RUNS)}")
+    if unknown := [name for name in options.names if name not in NAMES]:
+        parser.error(f"no such run: {', '.join(unknown)}; there are {', '.join(NAMES)}")
+    if options.save and options.tiny:
+        parser.error("figures of tiny runs say nothing: --save wants real ones")
+    options.names = options.names or list(NAMES)
     return options
 
 
-def people_needed(options: argparse.Namespace) -> int:
-    """How many accounts the runs of *options* take."""
-    counts: dict[str, int] = {
-        "steady": 2,
-        "busy": 2 * busy_pairs(options.busy_rate),
-        "idle": options.sessions,
-        "full": 2 * options.pairs,
-        "room": options.members,
-    }
-    return max(2, max(counts[run] for run in options.runs) + 1 & ~1)  # even, so that everybody has a friend
+def measure_all(names: Sequence[str], *, is_tiny: bool) -> Outcome:
+    """Everything of *names*, one after the other, said as soon as it is known."""
+    outcome = Outcome()
+    with TemporaryDirectory(prefix="hugmood-bench-") as folder:
+        for run in RUNS:
+            if run.scenario in names:
+                _measure(run, Path(folder) / "result.json", outcome, is_tiny=is_tiny)
+    if "start" in names:
+        _start(outcome, starts=1 if is_tiny else 3)
+    if "live" in names:
+        outcome.figures += live_sessions(GROWTH)
+    return outcome
 
 
-def busy_pairs(rate: float) -> int:
-    """How many pairs share *rate*."""
-    return max(1, math.ceil(rate / RATE_PER_PAIR))
+def _measure(run: Run, path: Path, outcome: Outcome, *, is_tiny: bool) -> None:
+    arguments = ("loadtest", run.scenario, "--up", *run.options, *(run.tiny if is_tiny else ()))
+    said, began = " ".join(("hugmood", *arguments)), time.monotonic()
+    print(said, flush=True)
+    path.unlink(missing_ok=True)
+    done = subprocess.run((str(COMMAND), *arguments, "--json", str(path)), stdout=subprocess.DEVNULL, check=False)
+    if not path.exists():
+        outcome.unmeasured.append(f"{said}: ended with {done.returncode}")
+        return
+    result = msgspec.json.decode(path.read_bytes(), type=Result)
+    outcome.results.append(result)
+    outcome.problems += [f"{result.title}: {problem}" for problem in result.problems]
+    figures = figures_of(run, result)
+    outcome.figures += figures
+    for figure in figures:
+        print(f"  {figure.target.words}: {measure(figure.value, figure.target.unit)}")
+    print(f"  {len(result.problems)} problems, {time.monotonic() - began:.0f} s", flush=True)
 
 
-class Bench:
-    """The runs on one server."""
-
-    def __init__(self, options: argparse.Namespace, stack: Stack, people: list[Person]) -> None:
-        self._options = options
-        self._url: str = options.url or stack.url
-        self._processes = stack.processes
-        self._people = people
-        self.figures: dict[str, object] = {}
-
-    async def run(self, name: str) -> Section:
-        """One run by its name. Raises: Lost, ValueError if there are too few people."""
-        runs: dict[str, Callable[[], Awaitable[Section]]] = {
-            "steady": self._steady,
-            "busy": self._busy,
-            "idle": self._idle,
-            "full": self._full,
-            "room": self._room,
-        }
-        return await runs[name]()
-
-    async def _steady(self) -> Section:
-        return await self._at_rate("steady", self._options.rate, 1)
-
-    async def _busy(self) -> Section:
-        return await self._at_rate("busy", self._options.busy_rate, busy_pairs(self._options.busy_rate))
-
-    async def _at_rate(self, name: str, rate: float, pairs: int) -> Section:
-        couples = pairs_of_friends(self._people, pairs)
-        figures = await run_steady(self._url, self._processes, couples, rate, self._options.seconds, MESSAGE)
-        self.figures[name] = figures
-        users = "Two users" if pairs == 1 else f"{pairs} pairs of users"
-        nodes = "two nodes" if len(self._processes.hubs) > 1 else "one node"
-        return describe_steady(f"{users} on {nodes}, {rate:,.0f} hugs/s", figures)
-
-    async def _full(self) -> Section:
-        couples = pairs_of_friends(self._people, self._options.pairs)
-        figures = await run_full(self._url, self._processes, couples, self._options.seconds, MESSAGE)
-        self.figures["full"] = figures
-        return describe_full(f"Full speed, {self._options.pairs} pairs", figures)
-
-    async def _room(self) -> Section:
-        if len(self._people) < self._options.members:
-            raise ValueError(f"{self._options.members} people are needed, there are {len(self._people)}")
-        people = self._people[: self._options.members]
-        figures = await run_room(self._url, self._processes, people, ROOM_RATES, min(10.0, self._options.seconds))
-        self.figures["room"] = figures
-        return describe_room(figures)
-
-    async def _idle(self) -> Section:
-        if len(self._people) < self._options.sessions:
-            raise ValueError(f"{self._options.sessions} people are needed, there are {len(self._people)}")
-        people = self._people[: self._options.sessions]
-        figures = await run_idle(self._url, self._processes, people, min(30.0, self._options.seconds))
-        self.figures["idle"] = figures
-        return describe_idle(figures)
+def figures_of(run: Run, result: Result) -> list[Figure]:
+    """The rows of *result* that have a target, with the first warning of the run."""
+    warning = next((note for note in result.notes if note.startswith("WARNING")), "")
+    return [Figure(run.figures[row.key], row.value, warning) for row in result.rows if row.key in run.figures]
 
 
-async def run_all(bench: Bench, names: Sequence[str]) -> list[Section]:
-    """All runs; each section is printed as soon as it is there. Raises: Lost, ValueError."""
-    sections: list[Section] = []
-    for name in names:
-        sections.append(await bench.run(name))
-        print(render(sections[-1:]), flush=True)
-    return sections
+def _start(outcome: Outcome, starts: int) -> None:
+    print("hugmood up, in a data folder that it has made before", flush=True)
+    try:
+        seconds = second_start_s(starts)
+    except (StackFailed, OSError) as error:
+        outcome.unmeasured.append(f"hugmood up: {error}")
+        return
+    print(f"  {measure(seconds, 's')}", flush=True)
+    outcome.figures.append(Figure(targets.START_S, seconds))
 
 
-def measure(options: argparse.Namespace) -> list[Section]:
-    """The runs of *options*, on its server or on one of our own. Raises: Lost, StackFailed, ValueError, OSError."""
-    with ExitStack() as stack:
-        if options.ready_file is not None:
-            server, people = load_ready(options.ready_file), load_people(options.people)
-        else:
-            print(f"starting {options.hubs} hubs, PostgreSQL and Valkey in a temporary folder …", flush=True)
-            server, people = stack.enter_context(own_stack(options.hubs, people_needed(options)))
-        cores = sorted(os.sched_getaffinity(0))
-        if options.pin and len(cores) > 1:
-            pin(server.processes.hubs, {cores[0]})
-            os.sched_setaffinity(0, {cores[-1]})
-        bench = Bench(options, server, people)
-        sections = uvloop.run(run_all(bench, options.runs))
-    if options.json is not None:
-        data = {"cores": len(cores), "is_pinned": options.pin, "figures": bench.figures, "sections": sections}
-        options.json.write_bytes(msgspec.json.format(msgspec.json.encode(data)))
-    return sections
+def live_sessions(path: Path) -> list[Figure]:
+    """What the last growth run reached, which takes too long for now; nothing if none is kept."""
+    if not path.exists():
+        return []
+    result = msgspec.json.decode(path.read_bytes(), type=Result)
+    most = max((sample.sessions for sample in result.timeline), default=0)
+    return [Figure(targets.LIVE_SESSIONS, most, f"not measured now, but on {result.started_at[:10]}: {result.title}")]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0: every promise was kept; 1: one was not; 2: it could not be measured."""
+    """0: every promise was kept; 1: one was not; 2: something could not be measured."""
+    options = parse(arguments)
     try:
-        sections = measure(parse(arguments))
-    except (Lost, StackFailed, ValueError, OSError) as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 2
-    return 1 if any(section.problems for section in sections) else 0
+        outcome = measure_all(options.names, is_tiny=options.tiny)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    stored = None if options.tiny else load_stored(FIGURES)
+    print("", render_standing(outcome.figures, stored), "", sep="\n")
+    if not options.tiny:
+        print(*what_moved(outcome.figures, stored), sep="\n")
+    if options.html:
+        write_html(outcome.results, options.html)
+    if options.save:
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        values = {figure.target.key: figure.value for figure in outcome.figures}
+        print(f"kept in {save_stored(Stored(version('hugmood'), now, this_machine(), values), FIGURES)}")
+    for each in outcome.unmeasured:
+        print(f"NOT MEASURED: {each}")
+    if outcome.results:
+        print(*verdict(outcome.problems), sep="\n")
+    if outcome.problems:
+        return EXIT_BROKEN
+    return EXIT_NOT_MEASURED if outcome.unmeasured else 0
 
 
 if __name__ == "__main__":

@@ -74,12 +74,29 @@ def load_ready(path: Path) -> Stack:
 @contextmanager
 def own_stack(hubs: int, count: int, workers: int = 1, friends: int = 1) -> Iterator[tuple[Stack, list[Person]]]:
     """`hugmood up` in a temporary folder, with limits off, and *count* people with *friends* each. Raises: StackFailed."""
-    folder = Path(tempfile.mkdtemp(prefix="hugmood-bench-"))
+    with temporary_folder() as folder, hugmood_up(folder, "--hubs", str(hubs), "--workers", str(workers)) as ready:
+        data, people = str(folder / "data"), folder / "people.jsonl"
+        _run("people", "make", "--data", data, "--count", str(count), "--friends", str(friends), "--out", str(people))
+        yield load_ready(ready), load_people(people)
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Thrown away at the end, with whatever is in it."""
+    folder = Path(tempfile.mkdtemp(prefix="hugmood-loadtest-"))
     folder.chmod(0o711)  # started by root, PostgreSQL runs as a user of its own
-    ready, log, people = folder / "ready.json", folder / "up.log", folder / "people.jsonl"
-    data = ("--data", str(folder / "data"))
-    size = ("--hubs", str(hubs), "--workers", str(workers))
-    up = (str(COMMAND), "up", *size, "--port", "0", *data, "--ready-file", str(ready))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def hugmood_up(folder: Path, *options: str) -> Iterator[Path]:
+    """`hugmood up` with its data in *folder* and limits off, until the end; its ready file. Raises: StackFailed."""
+    ready, log = folder / "ready.json", folder / "up.log"
+    ready.unlink(missing_ok=True)
+    up = (str(COMMAND), "up", "--port", "0", "--data", str(folder / "data"), "--ready-file", str(ready), *options)
     # A session of its own: Ctrl-C is for us, and the order of stopping is ours. When we are killed it stops by itself.
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -91,11 +108,9 @@ def own_stack(hubs: int, count: int, workers: int = 1, friends: int = 1) -> Iter
         )
     try:
         _wait_for(ready, process, log)
-        _run("people", "make", *data, "--count", str(count), "--friends", str(friends), "--out", str(people))
-        yield load_ready(ready), load_people(people)
+        yield ready
     finally:
         _stop(process)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _end_with_parent() -> None:
