@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from loadtest.comparison import WORKS, compare, render
+from loadtest.comparison_page import write_comparison
 from loadtest.peers.ours import Ours
 from loadtest.peers.peer import Peer, Site
 from loadtest.peers.starlette_hub import StarletteHub
@@ -50,6 +51,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="where npm and pip have put other servers (default: .peers)",
     )
     parser.add_argument("--json", type=Path, metavar="F", help="write all figures to F as well")
+    parser.add_argument("--html", type=Path, metavar="F", help="write a page with charts to F")
 
 
 def take_turns(options: argparse.Namespace, scratch: Path) -> Iterator[Turn]:
@@ -110,6 +112,8 @@ def run(options: argparse.Namespace) -> int:
     print("\n" + render(comparison))
     if options.json is not None:
         options.json.write_bytes(msgspec.json.format(msgspec.json.encode(comparison)))
+    if options.html is not None:
+        write_comparison(comparison, options.html)
     return 1 if comparison.problems else 0
 
 

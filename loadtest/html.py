@@ -14,6 +14,7 @@ from loadtest.results import Result, Row
 
 STYLE = Path(__file__).with_name("report.css")
 PROBLEMS_SHOWN = 100
+SIGNS = {"good": "✓", "fair": "!", "bad": "✕"}
 PHASES_SAID = (
     '<p class="soft">What is tinted was measured. Before it everybody connects and the server warms up; after it the last '
     "answers are awaited. Point at a chart to read its figures.</p>"
@@ -52,29 +53,31 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]], texts: int = 1) -
     return f'<div class="scroll" tabindex="0"><table>{head}<tbody>{body}</tbody></table></div>'
 
 
-def verdict(problems: Sequence[str], missed: Sequence[str], bounds: int) -> str:
-    """The answer to the question that everybody has first. *bounds*: how many figures have one; *missed*: those that break theirs."""
-    if problems:
-        kind, sign, head = (
-            "bad",
-            "✕",
-            f"{len(problems):,} {'promise was' if len(problems) == 1 else 'promises were'} broken",
-        )
-        words = "What the server had promised did not hold; what that was is listed here."
-    elif missed:
-        kind, sign, head = "fair", "!", "Every promise was kept, but not every bound"
-        words = "Nothing was lost, doubled or out of order. Too much, or too little:"
-    else:
-        kind, sign, head = "good", "✓", "Every promise was kept"
-        words = "Nothing was lost, doubled or out of order."
-        if bounds:
-            words += f" {bounds} of {bounds} figures with a bound are within it."
-    listed = [*problems[:PROBLEMS_SHOWN], *missed]
-    if len(problems) > PROBLEMS_SHOWN:
-        listed.insert(PROBLEMS_SHOWN, f"and {len(problems) - PROBLEMS_SHOWN:,} more")
-    items = "".join(f"<li>{escape(item)}</li>" for item in listed)
-    details = f"<ul>{items}</ul>" if items else ""
-    return f'<div class="verdict {kind}"><span class="sign" aria-hidden="true">{sign}</span><div><h2>{head}</h2><p>{words}</p>{details}</div></div>'
+def banner(kind: str, head: str, words: str, items: Sequence[str] = ()) -> str:
+    """The answer to the question that everybody has first, in plain text. *kind*: good, fair or bad."""
+    listed = [
+        *items[:PROBLEMS_SHOWN],
+        *([f"and {len(items) - PROBLEMS_SHOWN:,} more"] if items[PROBLEMS_SHOWN:] else []),
+    ]
+    details = f"<ul>{''.join(f'<li>{escape(item)}</li>' for item in listed)}</ul>" if listed else ""
+    return (
+        f'<div class="verdict {kind}"><span class="sign" aria-hidden="true">{SIGNS[kind]}</span>'
+        f"<div><h2>{escape(head)}</h2><p>{escape(words)}</p>{details}</div></div>"
+    )
+
+
+def _verdict(result: Result) -> str:
+    bounded, missed = sum(row.mark() != "" for row in result.rows), _missed(result.rows)
+    if result.problems:
+        count = len(result.problems)
+        head = "1 promise was broken" if count == 1 else f"{count:,} promises were broken"
+        said = "What the server had promised did not hold; what that was is listed here."
+        return banner("bad", head, said, [*result.problems, *missed])
+    if missed:
+        head = "Every promise was kept, but not every bound"
+        return banner("fair", head, "Nothing was lost, doubled or out of order. Too much, or too little:", missed)
+    within = f" {bounded} of {bounded} figures with a bound are within it." if bounded else ""
+    return banner("good", "Every promise was kept", f"Nothing was lost, doubled or out of order.{within}")
 
 
 def _overview(results: Sequence[Result]) -> str:
@@ -106,7 +109,6 @@ def _missed(rows: Sequence[Row]) -> list[str]:
 def _section(result: Result, number: int) -> str:
     machine = result.machine
     where = f"{machine.cores} cores, {machine.memory_gib:.0f} GiB"
-    bounded = [row for row in result.rows if row.mark()]
     drawn = "".join(_picture(each) for each in pictures(result))
     head = f"<h2>Charts</h2>{PHASES_SAID if result.timeline else ''}" if drawn else ""
     return (
@@ -114,7 +116,7 @@ def _section(result: Result, number: int) -> str:
         f"<h1>{escape(result.title)}</h1>"
         f'<p class="soft">{escape(measure(round(result.seconds, 1), "s"))} measured on {escape(where)}, '
         f"HugMood {escape(result.version)}, {escape(result.started_at)}</p></header>\n"
-        f"{verdict(result.problems, _missed(result.rows), len(bounded))}\n"
+        f"{_verdict(result)}\n"
         f"{_figures(result.rows)}{_notes(result.notes)}"
         f'{head}<div class="pictures">{drawn}</div>\n'
         f"{_tables(result)}</article>\n"
