@@ -135,9 +135,9 @@ def _measure(run: Run, path: Path, outcome: Outcome, *, is_tiny: bool) -> None:
 
 
 def figures_of(run: Run, result: Result) -> list[Figure]:
-    """The rows of *result* that have a target, with the first warning of the run."""
-    warning = next((note for note in result.notes if note.startswith("WARNING")), "")
-    return [Figure(run.figures[row.key], row.value, warning) for row in result.rows if row.key in run.figures]
+    """The rows of *result* that have a target, with the warnings of the run."""
+    warnings = "; ".join(note for note in result.notes if note.startswith("WARNING"))
+    return [Figure(run.figures[row.key], row.value, warnings) for row in result.rows if row.key in run.figures]
 
 
 def _start(outcome: Outcome, starts: int) -> None:

@@ -224,7 +224,7 @@ class Conductor:
                 phase=self._phase,
                 sessions=self.sessions,
                 rates={name: (count - counts.get(name, 0)) / lasted for name, count in self.counts.items()},
-                cores={kind: (seconds - cpu_then.get(kind, 0.0)) / lasted for kind, seconds in cpu.items()},
+                cores={kind: max(0.0, seconds - cpu_then.get(kind, 0.0)) / lasted for kind, seconds in cpu.items()},
                 mib=self._meter.mib(),
                 p99_ms={name: histogram.percentiles_ms([99.0])[0] for name, histogram in self._fresh.items()},
             )

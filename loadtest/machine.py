@@ -2,6 +2,7 @@
 
 import os
 import platform
+from collections.abc import Collection
 from pathlib import Path
 
 from loadtest.results import Machine
@@ -18,6 +19,17 @@ def this_machine() -> Machine:
         cpu=_cpu_name(),
         python=platform.python_version(),
     )
+
+
+def busy_s(cores: Collection[int]) -> float:
+    """CPU seconds that *cores* have been at work since the machine began, for whomever (proc_stat(5))."""
+    ticks = 0
+    for line in Path("/proc/stat").read_text().splitlines():
+        name, *fields = line.split()
+        if name.removeprefix("cpu").isdigit() and int(name.removeprefix("cpu")) in cores:
+            user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, fields[:8])
+            ticks += user + nice + system + irq + softirq + steal
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _cpu_name() -> str:

@@ -1,19 +1,22 @@
-"""What all processes of a run cost, by kind: hub, worker, postgres, valkey, load.
+"""What all processes of a run cost, by kind: hub, worker, postgres, valkey, load; and everything else on the machine.
 
 Invariant: CPU seconds never fall. Whoever has ended keeps what it had spent when it was last seen, and whoever takes
 its place is found in the ready file.
 """
 
+import os
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from msgspec import Struct
 
+from loadtest.machine import busy_s
 from loadtest.processes import children_of, cpu_s, memory, resident_kib
 
 MIB = 1024  # KiB
 KINDS = ("hub", "worker", "postgres", "valkey", "load")
+OTHER = "other"  # programs that are no part of the run, and what the kernel counts as nobody's
 
 
 class Spent(Struct, frozen=True):
@@ -29,12 +32,15 @@ class Meter:
 
     def __init__(self, find: Callable[[], Mapping[str, Sequence[int]]]) -> None:
         self._find = find
+        self._cores = os.sched_getaffinity(0)
+        self._busy_s = 0.0
         self.seen: dict[int, Spent] = {}
         self.alive: set[int] = set()
 
     def look(self) -> None:
         """Read /proc. Cheap enough for once a second."""
         self.alive = set()
+        self._busy_s = busy_s(self._cores)
         for kind, pids in self._find().items():
             for pid in pids:
                 with suppress(OSError):  # it has ended: what was seen last stays
@@ -42,11 +48,11 @@ class Meter:
                     self.alive.add(pid)
 
     def cpu(self) -> dict[str, float]:
-        """Seconds by kind, as of the last look."""
+        """Seconds by kind, as of the last look; `OTHER` is only good for differences."""
         total: dict[str, float] = defaultdict(float)
         for spent in self.seen.values():
             total[spent.kind] += spent.cpu_s
-        return dict(total)
+        return {**total, OTHER: self._busy_s - sum(total.values())}
 
     def mib(self) -> dict[str, float]:
         """Resident memory by kind, as of the last look."""

@@ -7,6 +7,7 @@ from msgspec import Struct
 from loadtest import charts
 from loadtest.charts import COLOURS, Band, Bound, Series
 from loadtest.figures import bound, measure, memory
+from loadtest.meter import OTHER
 from loadtest.results import Latency, Result, Sample
 from loadtest.scenario import LATE
 
@@ -17,6 +18,7 @@ KINDS = {
     "valkey": "Valkey",
     "redis": "Redis",
     "load": "this load",
+    OTHER: "everything else",
 }
 PHASES = {"open": "connecting", "warm up": "warming up", "run": "measured", "settle": "settling"}
 SESSIONS_MIN = 500  # with fewer, what a session takes drowns in what the process takes anyhow
@@ -170,12 +172,13 @@ def _cores(result: Result, bands: Sequence[Band]) -> Picture | None:
     if not series:
         return None
     means = _means([sample.cores for sample in measured(result.timeline)])
-    total, cores = sum(means.values()), result.machine.cores
-    others = total - means.get("load", 0.0)
+    cores, load, others = result.machine.cores, means.get("load", 0.0), means.get(OTHER, 0.0)
+    server = sum(means.values()) - load - others
     full = Bound(float(cores), f"{cores} cores: all that this machine has")
     return Picture(
         "CPU cores in use",
-        f"The server used {others:.2f} of {cores} cores on average, this load {means.get('load', 0.0):.2f}. One core in use for one second is one CPU second.",
+        f"The server used {server:.2f} of {cores} cores on average, this load {load:.2f}, everything else on this machine "
+        f"{others:.2f}. One core in use for one second is one CPU second.",
         "Good: room below the line at the top. Near it, everything waits for everything, and latencies say more about the machine than about the server.",
         charts.over_time("CPU cores over time", series, "cores", bands, [full], is_stacked=True),
         charts.legend(
@@ -225,14 +228,10 @@ def _per_session(result: Result, bands: Sequence[Band]) -> Picture | None:
 
 
 def _by_kind(at: Sequence[float], samples: Sequence[dict[str, float]]) -> list[Series]:
-    """One series for each kind of process that was seen; the load is last, and so on top of a stack."""
-    seen = {kind for sample in samples for kind in sample}
-    known = [kind for kind in KINDS if kind in seen]
-    kinds = (
-        [kind for kind in known if kind != "load"] + sorted(seen - set(known)) + (["load"] if "load" in seen else [])
-    )
+    """One series for each kind of process that was seen; what is no server's comes last, and so on top of a stack."""
+    kinds = [kind for kind in KINDS if any(kind in sample for sample in samples)]
     return [
-        Series(KINDS.get(kind, kind), [(x, sample.get(kind, 0.0)) for x, sample in zip(at, samples, strict=True)], kind)
+        Series(KINDS[kind], [(x, sample.get(kind, 0.0)) for x, sample in zip(at, samples, strict=True)], kind)
         for kind in kinds
     ]
 

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from loadtest.conductor import Conductor
 from loadtest.machine import this_machine
+from loadtest.meter import OTHER
 from loadtest.people import Person, people_with_friends
 from loadtest.processes import pin
 from loadtest.progress import Progress
@@ -26,6 +27,7 @@ SESSIONS_PER_CHILD = 9_000  # so that one Python process is not what is measured
 FILES_SPARE = 100  # of a child: what it opens besides sessions
 PORTS_PER_SOURCE = 20_000  # of one local address towards one port: the kernel has some 28,000
 BUSY_CORES = 0.85  # of a load process, from which on it is itself what is measured
+OTHERS_CORES = 0.1  # of programs that are no part of the run
 LATE_MS = 5.0  # at the 99th percentile
 
 
@@ -142,7 +144,7 @@ def _result(conductor: Conductor, plan: Plan, started_at: str) -> Result:
 
 
 def _warnings(conductor: Conductor, plan: Plan) -> list[str]:
-    """When the client is what was measured."""
+    """When the client, or somebody else, is what was measured."""
     found: list[str] = []
     if "run" in conductor.spans and plan.seconds:
         load = [each for each in conductor.processes() if each.pid in conductor.load_pids]
@@ -152,6 +154,12 @@ def _warnings(conductor: Conductor, plan: Plan) -> list[str]:
                 f"WARNING: a load process used {busiest:.0%} of a core: the client is what is measured here; "
                 f"more --processes, or another machine"
             )
+    measured = [sample.cores.get(OTHER, 0.0) for sample in conductor.timeline if sample.phase == "run"]
+    if measured and (others := sum(measured) / len(measured)) > OTHERS_CORES:
+        found.append(
+            f"WARNING: other programs used {others:.2f} cores of this machine meanwhile: "
+            f"alone, the server would have done better"
+        )
     late = conductor.latency(LATE)
     if late.p99 > LATE_MS:
         found.append(

@@ -49,8 +49,10 @@ def render_standing(figures: Sequence[Figure], stored: Stored | None) -> str:
                 percent(change) if (change := moved_by(one, stored)) is not None else "",
             )
         )
-    notes = [f"{one.target.words}: {one.note}" for one in figures if one.note]
-    return "\n".join([*columns(rows, left=(0, 6)), *([""] if notes else []), *notes])
+    lines = columns(rows, left=(0, 6))
+    for note in dict.fromkeys(one.note for one in figures if one.note):
+        lines += ["", *(one.target.words for one in figures if one.note == note), f"  {note}"]
+    return "\n".join(lines)
 
 
 def moved_by(figure: Figure, stored: Stored | None) -> float | None:

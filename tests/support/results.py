@@ -46,6 +46,7 @@ def timeline(seconds: int = 30, sessions: int = 10_000) -> list[Sample]:
                     "postgres": rate / 12_000,
                     "valkey": rate / 90_000,
                     "load": 0.1 + rate / 14_000,
+                    "other": 0.05,
                 },
                 p99_ms=p99_ms,
                 mib={

@@ -95,7 +95,10 @@ def test_what_comes_from_outside_stays_text(tmp_path: Path) -> None:
         "rows": [Row(EVIL, EVIL, 1.0, EVIL, 2.0, 1.0)],
         "counts": {EVIL: 1},
         "latencies": {EVIL: Latency(10, 1, 2, 3, 4, 5, [(0.0, 1.0), (50.0, 2.0), (100.0, 5.0)])},
-        "timeline": [Sample(at, EVIL, 1_000, {EVIL: 3.0}, {EVIL: 0.5}, {EVIL: 10.0, "hub": 50.0}) for at in (1.0, 2.0)],
+        "timeline": [
+            Sample(at, EVIL, 1_000, {EVIL: 3.0}, {EVIL: 0.5, "hub": 0.5}, {EVIL: 10.0, "hub": 50.0})
+            for at in (1.0, 2.0)
+        ],
         "processes": [Process(EVIL, 1, 1.0, 10, 20), Process("hub", 2, 1.0, 10, 20)],
         "notes": [EVIL],
         "problems": [EVIL],
@@ -170,7 +173,8 @@ def test_phases_follow_each_other_without_a_gap() -> None:
 def test_areas_of_cpu_stand_on_each_other() -> None:
     cores = next(picture for picture in pictures(result()) if picture.title == "CPU cores in use")
     areas = re.findall(r'class="mark area (\w+)" d="M([^"]+)Z"', cores.chart)
-    assert [kind for kind, _ in areas] == ["hub", "worker", "postgres", "valkey", "load"]
+    assert [kind for kind, _ in areas] == ["hub", "worker", "postgres", "valkey", "load", "other"]
+    assert "used 1.15 of 2 cores on average, this load 0.46, everything else on this machine 0.05" in cores.says
     tops = [min(float(point.split()[1]) for point in path.split("L")) for _, path in areas]
     assert tops == sorted(tops, reverse=True)
 

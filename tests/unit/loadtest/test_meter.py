@@ -1,5 +1,6 @@
 """What processes cost, from the kernel's own counts."""
 
+import os
 import subprocess
 import sys
 import time
@@ -7,7 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from loadtest.meter import Meter
+from loadtest.machine import busy_s
+from loadtest.meter import OTHER, Meter
+from loadtest.processes import cpu_s
 
 pytestmark = pytest.mark.unit
 
@@ -55,3 +58,18 @@ def test_memory_is_told_by_kind() -> None:
     finally:
         for process in processes:
             process.communicate(b"\n")
+
+
+def test_cpu_of_everything_else_is_told_apart(busy: "subprocess.Popen[bytes]") -> None:
+    meter = Meter(dict)
+    meter.look()
+    before, deadline = meter.cpu()[OTHER], time.monotonic() + 30
+    while cpu_s(busy.pid) < 0.2:
+        assert time.monotonic() < deadline
+    meter.look()
+    assert meter.cpu()[OTHER] - before > 0.1
+    counted = Meter(lambda: {"hub": [busy.pid]})
+    counted.look()
+    both = counted.cpu()
+    assert sum(both.values()) == pytest.approx(busy_s(os.sched_getaffinity(0)), abs=1.0)
+    assert both["hub"] >= 0.2
