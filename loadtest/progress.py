@@ -22,7 +22,7 @@ class Progress:
     def __init__(self, out: TextIO = sys.stderr) -> None:
         self._out = out
         self._is_terminal = out.isatty()
-        self._phase = ""
+        self._phase = "start"
         self._began = time.monotonic()
         self._seconds = 0.0
         self._shown = 0.0

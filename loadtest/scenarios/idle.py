@@ -12,7 +12,7 @@ from loadtest.rows import bounded
 from loadtest.scenario import Load, Orders, Scenario
 from loadtest.targets import SESSION_KIB
 
-REHEARSED = 300  # sessions opened and closed in each child before anything is counted
+REHEARSED = 300  # sessions, at most, opened and closed in each child before anything is counted
 CALM_S = 4.0  # until buffers of the opening are free again
 LOST_SHOWN = 5
 
@@ -32,13 +32,14 @@ class IdleLoad(Load):
         self.members: list[Idle] = []
         self.counts["opened"] = 0
 
-    async def rehearse(self) -> None:
-        """Open some and close them: what the first ones cost is not what one costs. Raises: Lost."""
-        members = [Idle() for _ in self.orders.people[:REHEARSED]]
+    async def rehearse(self) -> int:
+        """Open some and close them: what the first ones cost is not what one costs. Returns how many. Raises: Lost."""
+        members = [Idle() for _ in self.orders.people[: min(REHEARSED, len(self.orders.people) // 10)]]
         await enter_all(self.orders, members)
         for member in members:
             member.close()
             await member.lost
+        return len(members)
 
     async def open(self) -> None:
         """A session for each of the people. Raises: Lost."""
@@ -78,6 +79,7 @@ class IdleScenario(Scenario):
 
     def __init__(self, options: argparse.Namespace) -> None:
         super().__init__(options)
+        self._rehearsed = 0
         self._pss_before = 0
         self._pss_after = 0
 
@@ -96,7 +98,7 @@ class IdleScenario(Scenario):
 
     async def conduct(self, conductor: Conductor) -> None:
         """Memory is compared between two calm moments."""
-        await conductor.call("rehearse")
+        self._rehearsed = sum(await conductor.call("rehearse"))
         await asyncio.sleep(CALM_S)
         await conductor.sample()
         self._pss_before = conductor.pss_kib("hub")
@@ -115,8 +117,9 @@ class IdleScenario(Scenario):
         load = [process for process in conductor.processes() if process.pid in conductor.load_pids]
         found: list[Row] = []
         if hubs:
-            rss = sum(each.rss_kib - each.rss_kib_before for each in hubs) / sessions
-            pss = (self._pss_after - self._pss_before) / sessions
+            new = sessions - self._rehearsed  # the others may have been given the memory of the rehearsal
+            rss = sum(each.rss_kib - each.rss_kib_before for each in hubs) / new
+            pss = (self._pss_after - self._pss_before) / new
             found += [
                 bounded("session_rss_kib", "memory per session, RSS", rss, "KiB", SESSION_KIB),
                 bounded("session_pss_kib", "memory per session, PSS", pss, "KiB", SESSION_KIB),
