@@ -12,16 +12,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 INTERVAL_MIN_S = 0.0002
-INTERVAL_MAX_S = 0.02
-_CLOCK_MONOTONIC = 1
+_CLOCK_MONOTONIC = 1  # that of time.perf_counter()
+_ABSOLUTE = 1
 _FLAGS = os.O_NONBLOCK | os.O_CLOEXEC
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 @contextmanager
-def ticking(interval_s: float, on_tick: Callable[[], None]) -> Iterator[None]:
-    """Call *on_tick* about every *interval_s* seconds for the block; late ones are merged into one."""
+def ticking(start: float, interval_s: float, on_tick: Callable[[], None]) -> Iterator[None]:
+    """Call *on_tick* at *start* (perf_counter) and every *interval_s* seconds after it; late ones are merged into one."""
     fd = _libc.timerfd_create(_CLOCK_MONOTONIC, _FLAGS)
     if fd < 0:
         raise OSError(ctypes.get_errno(), "timerfd_create")
@@ -35,9 +35,9 @@ def ticking(interval_s: float, on_tick: Callable[[], None]) -> Iterator[None]:
         on_tick()
 
     try:
-        nanoseconds = int(max(interval_s, INTERVAL_MIN_S) * 1e9)
-        spec = struct.pack("qqqq", *divmod(nanoseconds, 10**9), *divmod(nanoseconds, 10**9))
-        if _libc.timerfd_settime(fd, 0, spec, None) < 0:
+        interval_ns = int(max(interval_s, INTERVAL_MIN_S) * 1e9)
+        spec = struct.pack("qqqq", *divmod(interval_ns, 10**9), *divmod(int(start * 1e9), 10**9))
+        if _libc.timerfd_settime(fd, _ABSOLUTE, spec, None) < 0:
             raise OSError(ctypes.get_errno(), "timerfd_settime")
         loop.add_reader(fd, wake)
         yield
@@ -63,9 +63,11 @@ async def pace(rate: float, seconds: float, send: Callable[[int, float], None]) 
         while index < due:
             send(index, start + index / rate)
             index += 1
-        if index >= total and time.perf_counter() - start >= seconds:
+        if index >= total:
             done.set()
 
-    with ticking(min(1 / rate, INTERVAL_MAX_S), on_tick):
-        await done.wait()
+    if total:
+        with ticking(start, 1 / rate, on_tick):
+            await done.wait()
+    await asyncio.sleep(start + seconds - time.perf_counter())
     return total

@@ -37,7 +37,7 @@ def people_with_friends(people: Sequence[Person], count: int) -> list[Person]:
     return [person for person in people if person.id in chosen]
 
 
-def pairs_of_friends(people: list[Person], count: int) -> list[tuple[Person, Person]]:
+def pairs_of_friends(people: Sequence[Person], count: int) -> list[tuple[Person, Person]]:
     """*count* pairs of friends, each person in at most one. Raises: ValueError if there are not as many."""
     by_id = {person.id: person for person in people}
     pairs: list[tuple[Person, Person]] = []
@@ -49,3 +49,14 @@ def pairs_of_friends(people: list[Person], count: int) -> list[tuple[Person, Per
             if len(pairs) == count:
                 return pairs
     raise ValueError(f"only {len(pairs)} pairs of friends among {len(people)} people; {count} are needed")
+
+
+def people_in_pairs(people: Sequence[Person], count: int) -> list[Person]:
+    """*count* pairs of friends, who stand beside each other. Raises: ValueError."""
+    return [one for pair in pairs_of_friends(people, count) for one in pair]
+
+
+def share_pairs(people: Sequence[Person], shares: int) -> list[list[Person]]:
+    """`people_in_pairs`, dealt out pair by pair."""
+    pairs = [people[first : first + 2] for first in range(0, len(people), 2)]
+    return [[one for pair in pairs[number::shares] for one in pair] for number in range(shares)]

@@ -25,12 +25,14 @@ def latency_rows(name: str, conductor: Conductor, p99: Target | None = None) -> 
     ]
 
 
-def cpu_rows(conductor: Conductor, count: str, what: str, hub: Target | None = None) -> list[Row]:
+def cpu_rows(
+    conductor: Conductor, count: str, what: str, hub: Target | None = None, hub_key: str = "hub_cpu_us"
+) -> list[Row]:
     """CPU µs per *what*, which was counted as *count*, for each kind of process that is known."""
     found: list[Row] = []
     for kind in KINDS:
         us = conductor.running.cpu_us(kind, count)
         if us is not None and kind != "worker":
-            target = hub if kind == "hub" else None
-            found.append(bounded(f"{kind}_cpu_us", f"{KIND_NAMES[kind]} CPU per {what}", us, "µs", target))
+            key, target = (hub_key, hub) if kind == "hub" else (f"{kind}_cpu_us", None)
+            found.append(bounded(key, f"{KIND_NAMES[kind]} CPU per {what}", us, "µs", target))
     return found

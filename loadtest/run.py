@@ -16,7 +16,7 @@ from msgspec import Struct
 from loadtest.conductor import Conductor
 from loadtest.machine import this_machine
 from loadtest.meter import OTHER
-from loadtest.people import Person, people_with_friends
+from loadtest.people import Person
 from loadtest.processes import pin
 from loadtest.progress import Progress
 from loadtest.results import Result
@@ -92,7 +92,7 @@ def make_orders(scenario: Scenario, url: str, people: Sequence[Person], plan: Pl
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     sessions_per_child = max(1, min(SESSIONS_PER_CHILD, files - FILES_SPARE))
     children = max(plan.processes, -(-scenario.sessions() // sessions_per_child))
-    shares = [share for share in scenario.share(people_with_friends(people, needed), children) if share]
+    shares = [share for share in scenario.share(scenario.choose(people), children) if share]
     sources = _sources(url, scenario.sessions())
     options = plain_options(scenario.options)
     return [

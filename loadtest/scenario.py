@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from loadtest.histogram import Histogram
 from loadtest.pacer import pace
-from loadtest.people import Person
+from loadtest.people import Person, people_with_friends
 from loadtest.results import Row
 
 if TYPE_CHECKING:
@@ -61,9 +61,9 @@ class Load:
         self.measured_from = math.inf  # time.perf_counter()
         self.measured_until = math.inf
 
-    def record(self, name: str, seconds: float) -> None:
-        """A latency that ends now. It counts if it began in the measured phase, whenever that ends."""
-        if self.measured_from <= time.perf_counter() - seconds < self.measured_until:
+    def record(self, name: str, seconds: float, ended: float | None = None) -> None:
+        """A latency that *ended* then, or now. It counts if it began in the measured phase, whenever it ends."""
+        if self.measured_from <= (ended or time.perf_counter()) - seconds < self.measured_until:
             histogram = self.histograms.get(name)
             if histogram is None:
                 histogram = self.histograms[name] = Histogram()
@@ -127,6 +127,10 @@ class Scenario:
     def sessions(self) -> int:
         """How many sessions are open at the same time, at most."""
         return self.people()
+
+    def choose(self, people: Sequence[Person]) -> list[Person]:
+        """Who of all *people* takes part. Raises: ValueError if those who are needed are not among them."""
+        return people_with_friends(people, self.people())
 
     def share(self, people: Sequence[Person], children: int) -> list[list[Person]]:
         """Who goes to which child: who must be followed by one checker goes to one child.

@@ -11,7 +11,7 @@ from loadtest.arguments import AS_IT_GOES, count, rate_or_max
 from loadtest.checker import Ledger
 from loadtest.conductor import Conductor
 from loadtest.hugs import Pair, Sender, open_pair
-from loadtest.people import Person, pairs_of_friends
+from loadtest.people import Person, pairs_of_friends, people_in_pairs, share_pairs
 from loadtest.results import Row
 from loadtest.rows import bounded, cpu_rows, latency_rows
 from loadtest.scenario import Load, Orders, Scenario
@@ -166,10 +166,13 @@ class Hugs(Scenario):
         """Two for each pair."""
         return 2 * int(self.options.pairs)
 
+    def choose(self, people: Sequence[Person]) -> list[Person]:
+        """Pairs of friends."""
+        return people_in_pairs(people, self.options.pairs)
+
     def share(self, people: Sequence[Person], children: int) -> list[list[Person]]:
         """Pairs stay together."""
-        couples = pairs_of_friends(list(people), self.options.pairs)
-        return [[one for couple in couples[number::children] for one in couple] for number in range(children)]
+        return share_pairs(people, children)
 
     def rows(self, conductor: Conductor) -> list[Row]:
         """Latency has targets at a rate that was given, throughput where it was not."""

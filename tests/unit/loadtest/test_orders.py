@@ -72,7 +72,9 @@ def test_only_what_json_can_say_goes_to_the_processes() -> None:
 
 def test_friends_who_hug_stay_together() -> None:
     hugs = find_scenario("hugs")(argparse.Namespace(rate=5_000.0, pairs=None))
-    shares: Sequence[Sequence[Person]] = hugs.share(people(10, pairs=True), 3)
+    chosen = hugs.choose(people(14, pairs=True))
+    assert len({person.id for person in chosen}) == 10
+    shares: Sequence[Sequence[Person]] = hugs.share(chosen, 3)
     assert sum(map(len, shares)) == 10
     for share in shares:
         ids = {person.id for person in share}
@@ -85,3 +87,9 @@ def test_every_file_of_the_folder_is_a_scenario(name: str) -> None:
     assert found.name == name
     assert found.summary
     assert "  " not in found.summary
+
+
+def test_pairs_are_found_among_people_with_many_friends() -> None:
+    ring = [Person(str(n), "token", [str((n + step) % 10) for step in (1, 2, 8, 9)]) for n in range(10)]
+    chosen = find_scenario("hugs")(argparse.Namespace(rate="max", pairs=2)).choose(ring)
+    assert [person.id for person in chosen] == ["0", "1", "2", "3"]
