@@ -15,6 +15,7 @@ from typing import NoReturn
 import msgspec
 import uvloop
 
+from loadtest import compare
 from loadtest.arguments import count, seconds, seconds_or_none
 from loadtest.bounds import Bound, broken, parse_bound, unknown_key
 from loadtest.catalogue import find_scenario, scenario_names
@@ -30,6 +31,7 @@ from loadtest.table import render
 from loadtest.wire import Lost
 
 PROG = "hugmood loadtest"
+COMPARE = "compare"
 EXIT_BROKEN, EXIT_NOT_MEASURED, EXIT_INTERRUPTED = 1, 2, 130
 
 
@@ -54,6 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
         add = scenarios.add_parser(name, help=scenario.summary, description=scenario.summary)
         _add_options(add, scenario)
         scenario.add_options(add.add_argument_group(f"of {name}"))
+    compare.add_options(scenarios.add_parser(COMPARE, help=compare.SUMMARY, description=compare.SUMMARY))
     return parser
 
 
@@ -85,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # cleans up like Ctrl-C
     _raise_file_limit()
     try:
-        return _measure(options)
+        return compare.run(options) if options.scenario == COMPARE else _measure(options)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except (Lost, StackFailed, ValueError, msgspec.DecodeError, OSError) as error:

@@ -6,52 +6,76 @@ disturbs the machine for a while disturbs everybody; what is reported is the med
 
 import argparse
 import os
-import signal
-import sys
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
 
-from loadtest.comparison import WORKS, compare, render
+from loadtest.arguments import count, rate, seconds
+from loadtest.comparison import WORKS, Setting, compare, render
 from loadtest.comparison_page import write_comparison
+from loadtest.machine import this_machine
+from loadtest.peers.mosquitto import Mosquitto
+from loadtest.peers.nats import Nats
+from loadtest.peers.nchan import Nchan
 from loadtest.peers.ours import Ours
 from loadtest.peers.peer import Peer, Site
+from loadtest.peers.socketio import SocketIo
 from loadtest.peers.starlette_hub import StarletteHub
 from loadtest.peers.websockets_hub import WebsocketsHub
-from loadtest.stack import StackFailed
+from loadtest.stack import StackFailed, temporary_folder
 from loadtest.wire import Lost
 from loadtest.works import Sizes, Turn, fan_out, idle, unicast
 
-PEERS: tuple[type[Peer], ...] = (Ours, StarletteHub, WebsocketsHub)
+PEERS: tuple[type[Peer], ...] = (Ours, Nats, Nchan, Mosquitto, WebsocketsHub, SocketIo, StarletteHub)
+SUMMARY = "The same work for this hub and for other servers, in turn, with what each of them costs."
 SECONDS_MAX = 20.0  # so that nobody has to answer pings while a work is measured
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """What can be said on the command line."""
     names, usual = [peer.name for peer in PEERS], Sizes()
-    parser.add_argument("--peers", nargs="+", choices=names, default=names, metavar="P", help=", ".join(names))
-    parser.add_argument("--works", nargs="+", choices=WORKS, default=WORKS, metavar="W", help=", ".join(WORKS))
-    parser.add_argument("--rounds", type=int, default=3, help="of which the median is shown (default: 3)")
-    parser.add_argument("--seconds", type=float, default=usual.seconds, help="of each work (default: 5, at most 20)")
-    parser.add_argument("--subscribers", type=int, default=usual.subscribers, help="of fan-out (default: 1000)")
-    parser.add_argument("--every-ms", type=float, default=usual.every_ms, help="between spaced messages (default: 20)")
-    parser.add_argument("--pairs", type=int, default=usual.pairs, help="of unicast (default: 20)")
-    parser.add_argument(
-        "--rate", type=float, default=usual.rate, help="of unicast, all pairs together (default: 2000/s)"
-    )
-    parser.add_argument("--connections", type=int, default=usual.connections, help="that idle (default: 2000)")
-    parser.add_argument(
+    which = parser.add_argument_group("what is compared")
+    which.add_argument("--peers", nargs="+", choices=names, default=names, metavar="PEER", help=", ".join(names))
+    which.add_argument("--works", nargs="+", choices=WORKS, default=list(WORKS), metavar="WORK", help=", ".join(WORKS))
+    which.add_argument(
         "--installed",
         type=Path,
         default=Path(".peers"),
-        metavar="D",
-        help="where npm and pip have put other servers (default: .peers)",
+        metavar="DIR",
+        help="where npm and pip have put servers (%(default)s)",
     )
-    parser.add_argument("--json", type=Path, metavar="F", help="write all figures to F as well")
-    parser.add_argument("--html", type=Path, metavar="F", help="write a page with charts to F")
+    run = parser.add_argument_group("the run")
+    run.add_argument("--rounds", type=count, default=3, metavar="N", help="whose median is shown (%(default)s)")
+    run.add_argument(
+        "--seconds",
+        type=seconds,
+        default=usual.seconds,
+        metavar="S",
+        help=f"of each work, at most {SECONDS_MAX:.0f} (%(default)s)",
+    )
+    run.add_argument(
+        "--subscribers", type=count, default=usual.subscribers, metavar="N", help="of fan-out (%(default)s)"
+    )
+    run.add_argument(
+        "--every-ms", type=rate, default=usual.every_ms, metavar="MS", help="between spaced messages (%(default)s)"
+    )
+    run.add_argument("--pairs", type=count, default=usual.pairs, metavar="N", help="of unicast (%(default)s)")
+    run.add_argument(
+        "--rate",
+        type=rate,
+        default=usual.rate,
+        metavar="R",
+        help="of unicast, messages a second of all pairs (%(default)s)",
+    )
+    run.add_argument(
+        "--connections", type=count, default=usual.connections, metavar="N", help="that idle (%(default)s)"
+    )
+    run.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    run.add_argument("--html", type=Path, metavar="FILE", help="write a page with charts there")
 
 
 def take_turns(options: argparse.Namespace, scratch: Path) -> Iterator[Turn]:
@@ -68,7 +92,7 @@ def take_turns(options: argparse.Namespace, scratch: Path) -> Iterator[Turn]:
 
 
 def _turns(peer: type[Peer], site: Site, options: argparse.Namespace) -> Iterator[Turn]:
-    sizes = msgspec.convert({name: getattr(options, name) for name in Sizes.__struct_fields__}, Sizes)
+    sizes = _sizes(options)
     if set(options.works) - {"unicast"}:
         with _pinned(peer, site, 1, max(sizes.connections, sizes.subscribers)) as server:
             if "idle" in options.works:
@@ -93,36 +117,34 @@ def _pinned(peer: type[Peer], site: Site, nodes: int, people: int) -> Iterator[P
         os.sched_setaffinity(0, cores)
 
 
+def _sizes(options: argparse.Namespace) -> Sizes:
+    return msgspec.convert({name: getattr(options, name) for name in Sizes.__struct_fields__}, Sizes)
+
+
 def run(options: argparse.Namespace) -> int:
-    """0: everything was delivered; 1: something was not, or a server failed."""
-    if not 0 < options.seconds <= SECONDS_MAX:
-        print(f"compare: --seconds is at most {SECONDS_MAX:.0f}", file=sys.stderr)
-        return 2
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers end with us
+    """0: everything was delivered; 1: something was not, or a server failed. Raises: ValueError, OSError."""
+    if options.seconds > SECONDS_MAX:
+        raise ValueError(f"--seconds is at most {SECONDS_MAX:.0f}: nobody answers pings meanwhile")
     turns: list[Turn] = []
-    with tempfile.TemporaryDirectory(prefix="hugmood-compare-") as folder:
-        for turn in take_turns(options, Path(folder)):
+    started_at = datetime.now(UTC)
+    with temporary_folder() as folder:
+        site = Site(options.installed.absolute(), folder)
+        chosen = [peer for peer in PEERS if peer.name in options.peers]
+        missing = [f"{peer.title}: {what}" for peer in chosen if (what := peer.missing(site))]
+        for turn in take_turns(options, folder):
             turns.append(turn)
             print(f"  {turn.say()}", flush=True)
-        site = Site(options.installed.absolute(), Path(folder))
-        missing = [
-            f"{peer.title}: {what}" for peer in PEERS if peer.name in options.peers and (what := peer.missing(site))
-        ]
-    comparison = compare({peer.name: peer.title for peer in PEERS}, turns, missing)
+    setting = Setting(
+        started_at=started_at.isoformat(timespec="seconds"),
+        version=version("hugmood"),
+        machine=this_machine(),
+        rounds=options.rounds,
+        sizes=_sizes(options),
+    )
+    comparison = compare({peer.name: peer.title for peer in chosen}, turns, missing, setting)
     print("\n" + render(comparison))
     if options.json is not None:
-        options.json.write_bytes(msgspec.json.format(msgspec.json.encode(comparison)))
+        options.json.write_bytes(msgspec.json.format(msgspec.json.encode(comparison)) + b"\n")
     if options.html is not None:
         write_comparison(comparison, options.html)
     return 1 if comparison.problems else 0
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """For `python -m loadtest.compare`."""
-    parser = argparse.ArgumentParser(prog="hugmood loadtest compare", description=(__doc__ or "").split("\n\n")[1])
-    add_options(parser)
-    return run(parser.parse_args(arguments))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

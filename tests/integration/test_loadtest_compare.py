@@ -28,7 +28,11 @@ TINY = (
 
 def compare(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "loadtest.compare", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "loadtest.cli", "compare", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
