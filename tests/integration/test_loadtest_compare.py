@@ -43,7 +43,7 @@ def test_messages_to_servers_that_are_always_here(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Everything published was delivered, once." in done.stdout
     comparison = msgspec.json.decode(out.read_bytes())
-    assert [each["peer"] for each in comparison["standings"]] == ["hugmood", "starlette", "websockets"]
+    assert [each["peer"] for each in comparison["standings"]] == ["hugmood", "websockets", "starlette"]
     turns = {(turn["peer"], turn["work"]): turn for turn in comparison["turns"]}
     assert len(turns) == 3 * 3
     for peer in ("hugmood", "starlette", "websockets"):
@@ -60,6 +60,13 @@ def test_idle_connections_are_reachable_and_are_told_nothing(tmp_path: Path) -> 
     (turn,) = msgspec.json.decode(out.read_bytes())["turns"]
     assert (turn["work"], turn["deliveries"]) == ("idle", 0)
     assert turn["kib"] > 0
+
+
+def test_what_is_not_there_is_named_and_left_out(tmp_path: Path) -> None:
+    done = compare("--peers", "websockets", "socketio", "--works", "spaced", *TINY, "--installed", str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "missing: Socket.IO: " in done.stdout
+    assert "websockets broadcast()" in done.stdout
 
 
 def test_a_run_that_cannot_be_is_refused() -> None:
