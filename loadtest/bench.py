@@ -45,16 +45,34 @@ class Run(Struct, frozen=True):
 BRIEF = ("--seconds", "1", "--warm-up", "0.5")
 RUNS = (
     Run(
-        "hugs",
-        ("--rate", "5000", "--seconds", "10"),
-        ("--rate", "200", *BRIEF),
-        {"ok_p99_ms": targets.OK_P99_MS, "delivery_p99_ms": targets.DELIVERY_P99_MS},
+        "room",
+        ("--pattern", "burst", "--pin", "--seconds", "10"),
+        ("--members", "20", *BRIEF),
+        {"room_burst_cpu_us": targets.ROOM_BURST_CPU_US},
+    ),
+    Run(
+        "room",
+        ("--pattern", "spaced", "--pin", "--seconds", "10"),
+        ("--members", "20", *BRIEF),
+        {"room_spaced_cpu_us": targets.ROOM_SPACED_CPU_US},
+    ),
+    Run(
+        "unicast",
+        ("--rate", "max", "--pin", "--seconds", "10"),
+        ("--pairs", "2", *BRIEF),
+        {"unicast_cpu_us": targets.UNICAST_CPU_US},
     ),
     Run(
         "hugs",
         ("--rate", "max", "--seconds", "10"),
         ("--pairs", "2", *BRIEF),
-        {"hugs_per_s": targets.HUGS_PER_S, "hub_cpu_us": targets.HUG_HUB_CPU_US},
+        {"hub_cpu_us": targets.HUG_HUB_CPU_US, "hugs_per_s": targets.HUGS_PER_S},
+    ),
+    Run(
+        "hugs",
+        ("--rate", "5000", "--seconds", "10"),
+        ("--rate", "200", *BRIEF),
+        {"ok_p99_ms": targets.OK_P99_MS, "delivery_p99_ms": targets.DELIVERY_P99_MS},
     ),
     Run(
         "idle",
@@ -64,10 +82,7 @@ RUNS = (
     ),
     Run(
         "opening",
-        (
-            "--sessions",
-            "10000",
-        ),
+        ("--sessions", "10000"),
         ("--sessions", "50"),
         {"openings_per_core_s": targets.OPENINGS_PER_CORE_S},
     ),
@@ -136,7 +151,7 @@ def _measure(run: Run, path: Path, outcome: Outcome, *, is_tiny: bool) -> None:
 
 def figures_of(run: Run, result: Result) -> list[Figure]:
     """The rows of *result* that have a target, with the warnings of the run."""
-    warnings = "; ".join(note for note in result.notes if note.startswith("WARNING"))
+    warnings = "\n  ".join(note for note in result.notes if note.startswith("WARNING"))
     return [Figure(run.figures[row.key], row.value, warnings) for row in result.rows if row.key in run.figures]
 
 

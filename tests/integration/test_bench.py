@@ -62,7 +62,7 @@ def test_every_run_is_one_that_the_load_tester_knows(run: bench.Run) -> None:
 def test_a_figure_that_was_measured_by_a_busy_client_says_so() -> None:
     run = bench.Run("hugs", (), (), {"ok_p99_ms": OK_P99_MS})
     warned: Result = result(notes=["something", "WARNING: the client", "WARNING: again"])
-    assert bench.figures_of(run, warned) == [bench.Figure(OK_P99_MS, 6.21, "WARNING: the client; WARNING: again")]
+    assert bench.figures_of(run, warned) == [bench.Figure(OK_P99_MS, 6.21, "WARNING: the client\n  WARNING: again")]
     assert bench.figures_of(run, result())[0].note == ""
 
 
