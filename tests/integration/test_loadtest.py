@@ -225,3 +225,4 @@ def test_help_names_every_scenario_with_its_options() -> None:
     everything = loadtest("--help").stdout
     assert "durable hugs between pairs of friends" in everything
     assert "--sessions" in loadtest("idle", "--help").stdout
+    assert "--peers" in loadtest("compare", "--help").stdout
