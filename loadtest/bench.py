@@ -86,6 +86,12 @@ RUNS = (
         ("--sessions", "50"),
         {"openings_per_core_s": targets.OPENINGS_PER_CORE_S},
     ),
+    Run(
+        "storm",
+        ("--sessions", "20000", "--seconds", "12"),
+        ("--sessions", "50", "--pairs", "10", "--rate", "50", "--seconds", "4", "--warm-up", "0.5"),
+        {"storm_s": targets.STORM_S},
+    ),
 )
 OTHERS = ("start", "live")  # without load: how long `hugmood up` takes; how far the last growth run came
 NAMES = tuple(dict.fromkeys([run.scenario for run in RUNS] + list(OTHERS)))

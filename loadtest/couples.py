@@ -1,67 +1,82 @@
 """Pairs of friends on devices that come back: what one sends the other gets, once and in order, whatever happens in between."""
 
-import asyncio
-import time
 from collections.abc import Sequence
+from functools import partial
 
+from loadtest.abreast import settled
 from loadtest.checker import Ledger
 from loadtest.people import Person
-from loadtest.returning import Attendance, Place, Returning, ReturningRecipient, ReturningSender
+from loadtest.returning import BACK, Attendance, ReturningRecipient, ReturningSender
+from loadtest.scenario import Load, Orders
 
-OPENING_AT_ONCE = 100  # of one process: the server is to be busy, not drowned
-SETTLE_WITHIN_S = 30.0  # without any progress; a backoff has up to 20 s
+MESSAGE = "well done, and much more than that: you did it again!"
+QUIET_S = 30.0  # without progress, after which nothing more is expected: a backoff has up to 20 s
+OK, DELIVERY = "ok", "delivery"  # histograms
 
 
 class Couple:
     """One sends, the other receives."""
 
-    def __init__(self, one: Person, other: Person, message: str) -> None:
-        self.people = (one, other)
+    def __init__(
+        self,
+        load: Load,
+        people: tuple[Person, Person],
+        message: str = MESSAGE,
+        recipient: type[ReturningRecipient] = ReturningRecipient,
+    ) -> None:
+        one, other = people
+        self._load = load
         self.ledger = Ledger(f"{one.id} → {other.id}")
+        self.ledger.on_ok = partial(self._record, OK)
+        self.ledger.on_arrival = partial(self._record, DELIVERY)
         self.sender = ReturningSender(self.ledger, other.id, message)
-        self.recipient = ReturningRecipient(self.ledger)
+        self.recipient = recipient(self.ledger)
 
-    def devices(self) -> list[tuple[Returning, Person]]:
-        """Both, with who they are."""
-        return [(self.sender, self.people[0]), (self.recipient, self.people[1])]
+    def _record(self, name: str, seconds: float) -> None:
+        self._load.record(name + self.suffix(), seconds)
 
-
-def couples_of(people: Sequence[Person], count: int, message: str) -> list[Couple]:
-    """*count* couples of the first people, who stand beside their friends."""
-    return [Couple(people[2 * number], people[2 * number + 1], message) for number in range(count)]
+    def suffix(self) -> str:
+        """What is added now to the names of its histograms."""
+        return ""
 
 
-async def stay_all(devices: Sequence[tuple[Returning, Place]], attendance: Attendance) -> None:
-    """Connect all of them, some at once. Raises: Lost, as soon as one fails."""
-    waiting = list(reversed(devices))
-
-    async def work() -> None:
-        while waiting:
-            device, place = waiting.pop()
-            await device.stay(place, attendance)
-
-    tasks = [asyncio.create_task(work()) for _ in range(min(OPENING_AT_ONCE, len(devices)))]
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
+def beside(people: Sequence[Person]) -> list[tuple[Person, Person]]:
+    """Friends who stand beside each other."""
+    return list(zip(people[::2], people[1::2], strict=False))
 
 
-async def settle(couples: Sequence[Couple], attendance: Attendance) -> list[str]:
-    """Wait until everybody is back and every hug has arrived, as long as there is progress; what is wrong then."""
-    seen, since = -1, time.perf_counter()
-    while attendance.away() or not all(couple.ledger.is_settled() for couple in couples):
-        progress = attendance.back + sum(couple.ledger.accepted + couple.ledger.received for couple in couples)
-        if progress != seen:
-            seen, since = progress, time.perf_counter()
-        if time.perf_counter() - since > SETTLE_WITHIN_S:
-            break
-        await asyncio.sleep(0.02)
-    problems = list(attendance.problems)
+def share_of(total: int, orders: Orders) -> int:
+    """How many of *total* are this child's."""
+    return total // orders.children + (orders.index < total % orders.children)
+
+
+def share_couples(couples: Sequence[tuple[Person, Person]], children: int) -> list[list[Person]]:
+    """Couples in turn to each child, friends beside each other."""
+    return [[person for couple in couples[number::children] for person in couple] for number in range(children)]
+
+
+def tally(load: Load, couples: Sequence[Couple]) -> None:
+    """What the ledgers say."""
+    ledgers = [couple.ledger for couple in couples]
+    load.counts["sent"] = sum(len(ledger.intended) for ledger in ledgers)
+    load.counts["accepted"] = sum(ledger.accepted for ledger in ledgers)
+    load.counts["received"] = sum(ledger.received for ledger in ledgers)
+
+
+async def settle(couples: Sequence[Couple], attendance: Attendance) -> None:
+    """Wait until everybody is back and every hug has arrived, as long as there is progress; tell what is wrong then."""
+    load, problems = attendance.load, attendance.load.problems
+
+    def is_done() -> bool:
+        return not attendance.away() and all(couple.ledger.is_settled() for couple in couples)
+
+    def progress() -> int:
+        return load.counts[BACK] + sum(couple.ledger.accepted + couple.ledger.received for couple in couples)
+
+    await settled(is_done, progress, QUIET_S)
+    tally(load, couples)
     if attendance.away():
         problems.append(f"{attendance.away()} of {len(attendance.absences)} who were cut off never came back")
     for couple in couples:
         couple.ledger.close()
         problems += couple.ledger.problems
-    return problems

@@ -9,7 +9,7 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Callable
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -17,6 +17,7 @@ from msgspec import Struct
 from loadtest.checker import Ledger
 from loadtest.hugs import Member, Recipient, Sender, Welcome
 from loadtest.people import Person
+from loadtest.scenario import Load
 from loadtest.wire import Lost
 from protocol.backoff import Backoff
 from protocol.codes import Reconnect, reconnects
@@ -24,6 +25,11 @@ from protocol.codes import Reconnect, reconnects
 _DURABLE = b'{"seq":'
 _BYE = b'{"type":"bye"'
 _CAUGHT_UP = b'{"type":"caught_up"'
+
+
+# Counts, and a histogram.
+CUT_OFF, BACK, CONNECTIONS, SENT_AGAIN = "cut off", "back", "connections to come back", "sent again"
+COMING_BACK = "coming back"
 
 
 class Bye(Struct):
@@ -48,52 +54,66 @@ class Absence(Struct):
 
 
 class Attendance:
-    """Who was away, and when they had come back: one for all devices of a process."""
+    """Who was away, and when they had come back: one for all devices of a load, whose counts and problems it keeps."""
 
-    def __init__(self) -> None:
+    def __init__(self, load: Load) -> None:
+        load.counts.update(dict.fromkeys((CUT_OFF, BACK, CONNECTIONS, SENT_AGAIN), 0))
+        self.load = load
         self.absences: list[Absence] = []
-        self.back = 0
-        self.problems: list[str] = []
-        self.on_back: Callable[[Absence], None] | None = None
 
     def away(self) -> int:
         """How many have not come back yet."""
-        return len(self.absences) - self.back
+        return self.load.counts[CUT_OFF] - self.load.counts[BACK]
+
+    def left(self, absence: Absence) -> None:
+        """A session has ended that was to go on."""
+        self.absences.append(absence)
+        self.load.counts[CUT_OFF] += 1
 
     def came_back(self, absence: Absence) -> None:
         """Welcomed, and told of everything that was missed."""
-        self.back += 1
-        if self.on_back is not None:
-            self.on_back(absence)
+        self.load.counts[BACK] += 1
+        self.load.record(COMING_BACK, absence.caught_up_at - absence.lost_at)
 
 
-class Place(Struct, frozen=True):
-    """Where a device connects, and as whom."""
+def another_address(url: str, source: str | None, times: int) -> str | None:
+    """From where to connect for the *times*-th time again, as if from another network; None: the kernel's choice.
 
-    url: str
-    person: Person
-    source: str | None = None
-    receive_buffer: int = 0
+    It spreads connections over hubs by a hash of both ends. Over loopback, those that a hub has left behind would find
+    just the ports free that they have had, and all fall to one other hub.
+    """
+    if urlsplit(url).hostname not in ("127.0.0.1", "localhost"):
+        return source
+    return f"127.0.{1 + times % 250}.{(source or '127.0.0.1').rpartition('.')[2]}"
 
 
 class Returning(Member):
-    """Stays connected, from `stay` until `leave`; goes before the class that says what a message means."""
+    """Stays connected, from `enter` until `leave`; goes before the class that says what a message means."""
 
+    attendance: Attendance  # to be set before `enter`
+    absence: Absence | None = None  # the last one
     cursor = 0
     epoch = ""
-    _place: Place
-    _attendance: Attendance
-    _backoff: Backoff
+    _place: tuple[str, Person, str | None]
+    _times_back = 0
     _entered_at = 0.0
-    _absence: Absence | None = None
+    _is_away = False
     _bye: Bye | None = None
     _coming_back: asyncio.Task[None] | None = None
     _has_left = False
 
-    async def stay(self, place: Place, attendance: Attendance) -> None:
+    async def enter(
+        self,
+        url: str,
+        person: Person,
+        source: str | None = None,
+        *,
+        after: int | None = None,
+        epoch: str | None = None,
+    ) -> None:
         """Open the first session; from then on it comes back by itself. Raises: Lost."""
-        self._place, self._attendance, self._backoff = place, attendance, Backoff(random.random)
-        await self.enter(place.url, place.person, place.source, receive_buffer=place.receive_buffer)
+        self._place, self._backoff = (url, person, source), Backoff(random.random)
+        await super().enter(url, person, source, after=after, epoch=epoch)
 
     def leave(self) -> None:
         """End the connection, and do not come back."""
@@ -106,8 +126,7 @@ class Returning(Member):
         """Open a session again after `leave`, behind what this device holds. Raises: Lost."""
         if self.transport is not None and not self.lost.done():
             await self.lost
-        self._has_left = False
-        self._absence = None
+        self._has_left = self._is_away = False
         await self._enter_again()
 
     def is_in(self) -> bool:
@@ -134,40 +153,45 @@ class Returning(Member):
         """A session is open, for the first time or again."""
         super().entered(welcome, now)
         self._entered_at = now
+        self.attendance.load.sessions += 1
         if not self.epoch:
             self.cursor = welcome.head
         elif not welcome.resumed:
             self._problem(f"could not resume behind {self.cursor}, the head being {welcome.head}")
             self.cursor = welcome.head
         self.epoch = welcome.epoch
-        if self._absence is not None:
-            self._absence.entered = welcome.node
-            self._absence.welcomed_at = now
+        if self._is_away and self.absence is not None:
+            self.absence.entered = welcome.node
+            self.absence.welcomed_at = now
 
     def _caught_up(self, now: float) -> None:
-        absence, self._absence = self._absence, None
-        if absence is not None:
-            absence.caught_up_at = now
-            self._attendance.came_back(absence)
+        if self._is_away and self.absence is not None:
+            self._is_away = False
+            self.absence.caught_up_at = now
+            self.attendance.came_back(self.absence)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """asyncio: over. A session that was open is opened again."""
         was_in, node = self.is_in(), self.node
         super().connection_lost(exc)
-        if not was_in or self._has_left:
+        if not was_in:
+            return
+        self.attendance.load.sessions -= 1
+        if self._has_left:
             return
         now = time.perf_counter()
-        if self._absence is None:
+        if self.absence is None or not self._is_away:
             code = self._bye.code if self._bye is not None else 0
-            self._absence = Absence(self.lost.result(), code, node, now)
-            self._attendance.absences.append(self._absence)
+            self.absence, self._is_away = Absence(self.lost.result(), code, node, now), True
+            self.attendance.left(self.absence)
         self._backoff.ended(now - self._entered_at)
-        self._coming_back = asyncio.get_running_loop().create_task(self._come_back(self._absence))
+        self._coming_back = asyncio.get_running_loop().create_task(self._come_back(self.absence))
 
     async def _come_back(self, absence: Absence) -> None:
         while (wait_s := self._wait_s()) is not None:
             await asyncio.sleep(wait_s)
             absence.tries.append(time.perf_counter())
+            self.attendance.load.counts[CONNECTIONS] += 1
             try:
                 await self._enter_again()
             except Lost:
@@ -178,15 +202,10 @@ class Returning(Member):
 
     async def _enter_again(self) -> None:
         self.renew()
-        place = self._place
-        await self.enter(
-            place.url,
-            place.person,
-            place.source,
-            after=self.cursor,
-            epoch=self.epoch,
-            receive_buffer=place.receive_buffer,
-        )
+        self._times_back += 1
+        url, person, source = self._place
+        source = another_address(url, source, self._times_back)
+        await super().enter(url, person, source, after=self.cursor, epoch=self.epoch)
 
     def _wait_s(self) -> float | None:
         """What the protocol asks for after the end that was; None: to stay away, which no load has earned."""
@@ -202,7 +221,7 @@ class Returning(Member):
         return self._backoff.wait_s(bye.retry_after_ms)
 
     def _problem(self, text: str) -> None:
-        self._attendance.problems.append(f"{self._place.person.id}: {text}")
+        self.attendance.load.problems.append(f"{self._place[1].id}: {text}")
 
 
 class ReturningIdle(Returning):
@@ -249,4 +268,5 @@ class ReturningSender(Returning, Sender):
         accepted_at = self._ledger.accepted_at
         again = [framed for index, framed in self._unanswered if not accepted_at[index]]
         if again:
+            self.attendance.load.counts[SENT_AGAIN] += len(again)
             self.write(b"".join(again))

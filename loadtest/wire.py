@@ -37,6 +37,8 @@ def client_frame(payload: bytes, opcode: int = _TEXT) -> bytes:
 class Socket(asyncio.Protocol):
     """One connection. Subclasses say what a message means; `opened` is done when the handshake is."""
 
+    receive_buffer = 0  # bytes that the kernel keeps for us while we do not read; 0: as many as it likes
+
     def __init__(self) -> None:
         self.renew()
 
@@ -133,11 +135,8 @@ class Socket(asyncio.Protocol):
                 self.write(client_frame(payload[:2], _CLOSE))
                 self.transport.close()
 
-    async def open(self, url: str, source: str | None = None, receive_buffer: int = 0) -> Self:
-        """Connect to *url* (http or ws), from the local address *source*. Raises: Lost.
-
-        *receive_buffer*: bytes that the kernel keeps for us while we do not read; 0: as many as it likes.
-        """
+    async def open(self, url: str, source: str | None = None) -> Self:
+        """Connect to *url* (http or ws), from the local address *source*. Raises: Lost."""
         parts = urlsplit(url)
         host, port = parts.hostname or "127.0.0.1", parts.port or 80
         request = (
@@ -147,7 +146,7 @@ class Socket(asyncio.Protocol):
         )
         try:
             async with asyncio.timeout(OPEN_WITHIN_S):
-                await self._connect(host, port, source, receive_buffer)
+                await self._connect(host, port, source)
                 self.write(request.encode())
                 await self.opened
         except (OSError, TimeoutError) as error:
@@ -155,16 +154,16 @@ class Socket(asyncio.Protocol):
             raise Lost(f"cannot connect to {host}:{port}: {error or 'no answer in time'}") from error
         return self
 
-    async def _connect(self, host: str, port: int, source: str | None, receive_buffer: int) -> None:
+    async def _connect(self, host: str, port: int, source: str | None) -> None:
         loop = asyncio.get_running_loop()
         local = (source, 0) if source else None
-        if not receive_buffer:
+        if not self.receive_buffer:
             await loop.create_connection(lambda: self, host, port, local_addr=local)
             return
         sock = socket.socket()
         try:
             sock.setblocking(False)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)  # before the window is announced
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.receive_buffer)  # before the window is announced
             if local:
                 sock.bind(local)
             await loop.sock_connect(sock, (host, port))

@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 
 from loadtest.checker import Ledger
-from loadtest.couples import Couple, couples_of, settle, stay_all
+from loadtest.couples import Couple, beside, settle
+from loadtest.entering import enter_all
 from loadtest.pacer import pace
-from loadtest.people import Person
-from loadtest.returning import Attendance, Place, Returning, ReturningIdle, ReturningRecipient, ReturningSender
+from loadtest.people import Person, pairs_of_friends
+from loadtest.returning import Attendance, Returning, ReturningIdle, ReturningRecipient, ReturningSender
+from loadtest.scenario import Load, Orders
 from protocol.frames import TEXT, FrameParser, close_frame, frame
 from tests.support.hubs import HubProcess, make_friends
 
@@ -69,13 +71,15 @@ Scene = Callable[[Line], Awaitable[None]]
 
 @asynccontextmanager
 async def script(*scenes: Scene) -> AsyncIterator[str]:
-    """A hub that plays one scene for each connection; the block is left when all have been played."""
+    """A hub that plays one scene for each connection; the block is left when the client has ended the last one."""
     left, failures, done = list(scenes), list[BaseException](), asyncio.Event()
 
     async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         scene = left.pop(0)
         try:
             await scene(Line(reader, writer))
+            if not left:
+                await reader.read()  # the last connection is the client's to end
         except (AssertionError, OSError, asyncio.IncompleteReadError) as failure:
             failures.append(failure)
         writer.close()
@@ -89,12 +93,23 @@ async def script(*scenes: Scene) -> AsyncIterator[str]:
     assert failures == []
 
 
+def new_attendance(*devices: Returning) -> Attendance:
+    """A list for *devices*."""
+    attendance = Attendance(Load(Orders("test", "", 0, 1, 1, [], [""], {})))
+    for device in devices:
+        device.attendance = attendance
+    return attendance
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110  counts of a load have no event
+        await asyncio.sleep(0.005)
+
+
 async def back(device: Returning, attendance: Attendance, url: str) -> None:
     """Open a session, which is to end once and to be opened again."""
-    returned = asyncio.Event()
-    attendance.on_back = lambda _absence: returned.set()
-    await device.stay(Place(url, ANA), attendance)
-    await returned.wait()
+    await device.enter(url, ANA)
+    await until(lambda: attendance.load.counts["back"] == 1)
     device.leave()
 
 
@@ -115,10 +130,11 @@ async def test_it_comes_back_with_its_cursor_and_epoch() -> None:
         line.say('{"type":"caught_up","seq":43}')
         await line.writer.drain()
 
-    attendance = Attendance()
+    device = ReturningIdle()
+    attendance = new_attendance(device)
     async with script(first, full, second) as url:
-        await back(ReturningIdle(), attendance, url)
-    assert attendance.problems == []
+        await back(device, attendance, url)
+    assert attendance.load.problems == []
     assert "after" not in hellos[0]
     assert (hellos[1]["after"], hellos[1]["epoch"], hellos[1]["token"]) == (42, "e1", "token")
     [absence] = attendance.absences
@@ -145,21 +161,20 @@ async def test_what_was_not_answered_is_sent_again_with_its_id_and_in_its_order(
         line.say('{"type":"caught_up","seq":0}')
         await line.writer.drain()
 
-    attendance, ledger = Attendance(), Ledger("ana → ben")
+    ledger = Ledger("ana → ben")
     sender = ReturningSender(ledger, "ben", "well done")
-    returned = asyncio.Event()
-    attendance.on_back = lambda _absence: returned.set()
+    attendance = new_attendance(sender)
     async with script(first, second) as url:
-        await sender.stay(Place(url, ANA), attendance)
+        await sender.enter(url, ANA)
         for number in range(3):
             sender.send(float(number))
         await sender.lost
         sender.send(3.0)  # while away
-        await returned.wait()
+        await until(lambda: attendance.load.counts["back"] == 1)
         sender.leave()
     assert [each["ref"] for each in heard[1]] == [0, 2, 3]
     assert [each["id"] for each in heard[1][:2]] == [heard[0][0]["id"], heard[0][2]["id"]]
-    assert (ledger.accepted, ledger.outstanding(), ledger.problems, attendance.problems) == (4, 0, [], [])
+    assert (ledger.accepted, ledger.outstanding(), ledger.problems, attendance.load.problems) == (4, 0, [], [])
 
 
 @pytest.mark.parametrize(
@@ -182,10 +197,11 @@ async def test_a_resume_that_breaks_its_promise_is_seen(seqs: list[int], resumed
         line.say('{"type":"caught_up","seq":43}')
         await line.writer.drain()
 
-    attendance = Attendance()
+    device = ReturningIdle()
+    attendance = new_attendance(device)
     async with script(first, second) as url:
-        await back(ReturningIdle(), attendance, url)
-    assert attendance.problems == expected
+        await back(device, attendance, url)
+    assert attendance.load.problems == expected
 
 
 async def test_it_waits_as_long_as_the_hub_asks_and_stays_away_when_it_is_told_to() -> None:
@@ -202,16 +218,16 @@ async def test_it_waits_as_long_as_the_hub_asks_and_stays_away_when_it_is_told_t
         line.writer.write(close_frame(4007, "ended"))
         await line.writer.drain()
 
-    attendance, device = Attendance(), ReturningIdle()
+    device = ReturningIdle()
+    attendance = new_attendance(device)
     async with script(drained, revoked) as url:
-        await device.stay(Place(url, ANA), attendance)
-        while not attendance.problems:  # noqa: ASYNC110  two connections, and the end of the second
-            await asyncio.sleep(0.01)
+        await device.enter(url, ANA)
+        await until(lambda: bool(attendance.load.problems))
     first, second = attendance.absences
     assert (first.code, second.code) == (4200, 4007)
     assert first.tries[0] - first.lost_at >= 0.3
     assert second.tries == []
-    assert attendance.problems == ["ana: was sent away for good: 4007 ended"]
+    assert attendance.load.problems == ["ana: was sent away for good: 4007 ended"]
 
 
 async def test_who_leaves_stays_away_until_they_come_again() -> None:
@@ -222,14 +238,15 @@ async def test_who_leaves_stays_away_until_they_come_again() -> None:
         with pytest.raises(AssertionError, match="hung up"):
             await line.hear()
 
-    attendance, device = Attendance(), ReturningIdle()
+    device = ReturningIdle()
+    attendance = new_attendance(device)
     async with script(scene, scene) as url:
-        await device.stay(Place(url, ANA), attendance)
+        await device.enter(url, ANA)
         device.leave()
         await device.come_again()
         device.leave()
     assert [hello.get("after") for hello in hellos] == [None, 7]
-    assert (attendance.absences, attendance.problems) == ([], [])
+    assert (attendance.absences, attendance.load.problems) == ([], [])
 
 
 async def test_no_ack_is_written_into_a_handshake() -> None:
@@ -248,7 +265,7 @@ async def test_no_ack_is_written_into_a_handshake() -> None:
         line.say('{"type":"caught_up","seq":1}')
         await line.writer.drain()
 
-    attendance = Attendance()
+    attendance = new_attendance(recipient)
     recipient._ledger.sent(0.0)
     async with script(first, second) as url:
         await back(recipient, attendance, url)
@@ -263,19 +280,28 @@ async def test_hugs_survive_the_death_of_their_hub(hub: HubProcess, database_url
     """Both of each pair are cut off in the middle of it; what was not answered is sent again, nothing comes twice."""
     friends = await make_friends(database_url, 20, friends=1)
     people = [Person(each.id, each.access_token, each.friends) for each in friends]
-    flat = [each for one, other in zip(people[:10], people[10:], strict=True) for each in (one, other)]
-    couples, attendance = couples_of(flat, 10, "well done"), Attendance()
-    devices = [device for couple in couples for device in couple.devices()]
-    await stay_all([(device, Place(hub.url, person)) for device, person in devices], attendance)
+    flat = [each for pair in pairs_of_friends(people, 10) for each in pair]
+    load = Load(Orders("test", hub.url, 0, 1, 1, flat, [""], {}))
+    attendance, couples = Attendance(load), [Couple(load, pair) for pair in beside(flat)]
+    devices: list[Returning] = [each for couple in couples for each in (couple.sender, couple.recipient)]
+    for device in devices:
+        device.attendance = attendance
+    await enter_all(load.orders, devices)
     send = partial(_send, couples)
     await pace(500, 0.2, send)
     await hub.kill()
     await pace(500, 0.2, send)
     await hub.start()
     await pace(500, 0.2, send)
-    problems = await settle(couples, attendance)
-    for device, _ in devices:
+    await settle(couples, attendance)
+    assert load.sessions == 20
+    for device in devices:
         device.leave()
-    assert problems == []
-    assert len(attendance.absences) == 20
-    assert sum(couple.ledger.received for couple in couples) == 300
+    assert load.problems == []
+    assert [load.counts[name] for name in ("cut off", "back", "sent", "accepted", "received")] == [
+        20,
+        20,
+        300,
+        300,
+        300,
+    ]
