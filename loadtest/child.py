@@ -7,6 +7,7 @@ on standard output, commands that take long beside short ones. It ends when its 
 import asyncio
 import gc
 import inspect
+import math
 import sys
 import time
 import traceback
@@ -76,7 +77,7 @@ class Child:
             case "warm_up", [seconds]:
                 await load.drive(seconds)
             case "run", [seconds]:
-                load.measured_from = time.perf_counter()
+                load.measured_from, load.measured_until = time.perf_counter(), math.inf
                 await load.drive(seconds)
                 load.measured_until = time.perf_counter()
             case "settle", []:

@@ -190,6 +190,10 @@ class Conductor:
             found.append(Process(spent.kind, pid, cpu, before, spent.rss_kib))
         return found
 
+    def rss_kib(self) -> dict[str, int]:
+        """Resident memory by kind, as of the last sample."""
+        return {kind: int(1024 * mib) for kind, mib in self._meter.mib().items()}
+
     def pss_kib(self, kind: str) -> int:
         """Memory of all processes of a kind now, what is shared counted in parts."""
         return sum(self._meter.pss_kib(kind).values())

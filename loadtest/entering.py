@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from loadtest.hugs import Member
+from loadtest.people import Person
 from loadtest.scenario import Orders
 from loadtest.wire import Lost
 
@@ -14,15 +15,16 @@ AT_ONCE = 100  # per child: the server is to be busy, not drowned
 async def enter_all(
     orders: Orders,
     members: Sequence[Member],
+    people: Sequence[Person] | None = None,
     *,
     at_once: int = AT_ONCE,
     on_entered: Callable[[float], None] = lambda _seconds: None,
 ) -> None:
-    """A session for each of *members*, as the people of *orders* in their order; some *at_once*.
+    """A session for each of *members*, as *people* (of *orders* if not given) in their order; some *at_once*.
 
     *on_entered* gets the seconds from the first packet to `welcome`. Raises: Lost at the first that fails.
     """
-    waiting = list(enumerate(zip(members, orders.people, strict=False)))
+    waiting = list(enumerate(zip(members, orders.people if people is None else people, strict=False)))
     waiting.reverse()
 
     async def work() -> None:

@@ -39,6 +39,17 @@ class Histogram(Struct):
         self.total += other.total
         self.max_us = max(self.max_us, other.max_us)
 
+    def since(self, before: "Histogram") -> "Histogram":
+        """What has come after *before*, which was a copy of this one; its largest is known as exactly as a bucket."""
+        counts = {bucket: count - before.counts.get(bucket, 0) for bucket, count in self.counts.items()}
+        counts = {bucket: count for bucket, count in counts.items() if count}
+        largest = min(self.max_us, _highest_us(max(counts, default=0)))
+        return Histogram(counts, self.total - before.total, largest)
+
+    def copy(self) -> "Histogram":
+        """One that does not change with this one."""
+        return Histogram(self.counts.copy(), self.total, self.max_us)
+
     def percentiles_ms(self, wanted: Sequence[float]) -> list[float]:
         """The *wanted* percentiles (0–100, rising) by nearest rank, in milliseconds; zeros if there is nothing."""
         found: list[float] = []

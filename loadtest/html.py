@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 
 from loadtest.charts import bullet
-from loadtest.figures import MARKS, bound, measure, memory
+from loadtest.figures import MARKS, bound, measure, memory, number
 from loadtest.pictures import KINDS, Picture, pictures
 from loadtest.results import Result, Row
 
@@ -106,13 +106,13 @@ def _missed(rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def _section(result: Result, number: int) -> str:
+def _section(result: Result, place: int) -> str:
     machine = result.machine
     where = f"{machine.cores} cores, {machine.memory_gib:.0f} GiB"
     drawn = "".join(_picture(each) for each in pictures(result))
     head = f"<h2>Charts</h2>{PHASES_SAID if result.timeline else ''}" if drawn else ""
     return (
-        f'<article id="run-{number}"><header><p class="over">HugMood load test: {escape(result.scenario)}</p>'
+        f'<article id="run-{place}"><header><p class="over">HugMood load test: {escape(result.scenario)}</p>'
         f"<h1>{escape(result.title)}</h1>"
         f'<p class="soft">{escape(measure(round(result.seconds, 1), "s"))} measured on {escape(where)}, '
         f"HugMood {escape(result.version)}, {escape(result.started_at)}</p></header>\n"
@@ -198,7 +198,9 @@ def _tables(result: Result) -> str:
         ("started", result.started_at),
     ]
     options = [(name, "–" if value is None else str(value)) for name, value in result.options.items()]
+    steps = [(each.title, table(each.columns, [[*map(number, row)] for row in each.rows])) for each in result.tables]
     parts = [
+        *steps,
         ("Latencies in milliseconds", table(("", "measured", "p50", "p90", "p99", "p99.9", "slowest"), latencies)),
         ("Processes", table(("", "pid", "CPU", "cores", "before", "at the end", "growth"), processes)),
         ("Counted, warm-up included", table(("", ""), [(name, f"{count:,}") for name, count in result.counts.items()])),

@@ -150,7 +150,6 @@ class Sender(Member):
         self._run = random.getrandbits(12)
         self._outgoing: list[bytes] = []
         self.on_answers: Callable[[Sender], None] | None = None
-        self.late: list[float] = []  # seconds between the intended and the real time of sending
 
     def send(self, intended: float) -> None:
         """One hug, written at the end of this loop iteration or read, with the others of it."""
@@ -160,7 +159,6 @@ class Sender(Member):
         ms = time.time_ns() // 1_000_000
         hug = b"%08x-%04x-7%03x-8%03x-%012x" % (ms >> 16, ms & 0xFFFF, random.getrandbits(12), self._run, index)
         self._outgoing.append(client_frame(b'{"type":"hug.send","ref":%d,"id":"%b%b' % (index, hug, self._tail)))
-        self.late.append(time.perf_counter() - intended)
 
     def flush(self) -> None:
         """Write what waits, in one call."""

@@ -65,6 +65,14 @@ class Process(Struct, frozen=True):
     rss_kib: int
 
 
+class Table(Struct, frozen=True):
+    """Figures of several steps of one run, a row for each. A column's name has its unit; the first names the step."""
+
+    title: str
+    columns: list[str]
+    rows: list[list[float]]
+
+
 class Machine(Struct, frozen=True):
     """Where it ran."""
 
@@ -95,3 +103,4 @@ class Result(Struct, frozen=True, kw_only=True):
     processes: list[Process]
     notes: list[str]
     problems: list[str]
+    tables: list[Table] = []

@@ -140,6 +140,7 @@ def _result(conductor: Conductor, plan: Plan, started_at: str) -> Result:
         processes=conductor.processes(),
         notes=[*_warnings(conductor, plan), *conductor.notes],
         problems=conductor.problems,
+        tables=scenario.tables(),
     )
 
 

@@ -17,7 +17,7 @@ from msgspec import Struct
 from loadtest.histogram import Histogram
 from loadtest.pacer import pace
 from loadtest.people import Person, people_with_friends
-from loadtest.results import Row
+from loadtest.results import Row, Table
 
 if TYPE_CHECKING:
     from loadtest.conductor import Conductor
@@ -149,3 +149,7 @@ class Scenario:
     def rows(self, conductor: "Conductor") -> list[Row]:
         """The figures of this scenario, with their bounds, from what the conductor has gathered."""
         raise NotImplementedError
+
+    def tables(self) -> list[Table]:
+        """What has several steps."""
+        return []

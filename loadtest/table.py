@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from loadtest.figures import bound, measure, memory, number
-from loadtest.results import Latency, Process, Result
+from loadtest.results import Latency, Process, Result, Table
 
 PROBLEMS_SHOWN = 10
 
@@ -15,6 +15,7 @@ def render(result: Result) -> str:
     lines = [result.title, f"{ran}, {machine.cores} cores, {machine.memory_gib:.0f} GiB, Python {machine.python}"]
     for block in (
         _figures(result),
+        *map(_steps, result.tables),
         _latencies(result.latencies),
         _processes(result.processes, result.seconds),
         _counts(result.counts),
@@ -54,6 +55,11 @@ def _figures(result: Result) -> list[str]:
         for row in result.rows
     ]
     return columns(cells, left=(0, 4)) if result.rows else []
+
+
+def _steps(table: Table) -> list[str]:
+    cells = [tuple(table.columns), *(tuple(map(number, row)) for row in table.rows)]
+    return [table.title, *columns(cells, left=())]
 
 
 def _latencies(latencies: dict[str, Latency]) -> list[str]:

@@ -30,16 +30,19 @@ class HugsLoad(Load):
 
     def __init__(self, orders: Orders) -> None:
         super().__init__(orders)
-        self._pairs: list[Pair] = []
+        self.pairs: list[Pair] = []
 
     async def open(self) -> None:
         """Each recipient until its node is not the sender's. Raises: Lost."""
-        people = self.orders.people
-        for couple in pairs_of_friends(people, len(people) // 2):
+        await self.open_pairs(self.orders.people)
+
+    async def open_pairs(self, people: Sequence[Person]) -> None:
+        """All of *people*. Raises: Lost, ValueError if somebody's friend is not among them."""
+        for couple in pairs_of_friends(list(people), len(people) // 2):
             pair = await open_pair(self.orders.url, couple, self.orders.hubs, MESSAGE)
             pair.ledger.on_ok = lambda seconds: self.record("ok", seconds)
             pair.ledger.on_arrival = lambda seconds: self.record("delivery", seconds)
-            self._pairs.append(pair)
+            self.pairs.append(pair)
             self.sessions += 2
 
     async def drive(self, seconds: float) -> None:
@@ -48,25 +51,25 @@ class HugsLoad(Load):
         if rate == AS_IT_GOES:
             await self._unless_lost(self._drive_full(seconds))
         else:
-            share = len(self._pairs) / self.orders.options["pairs"]
+            share = len(self.pairs) / self.orders.options["pairs"]
             await self._unless_lost(self._drive_at(rate * share, seconds))
 
     async def _drive_at(self, rate: float, seconds: float) -> None:
         await self.pace(
-            rate, seconds, lambda index, intended: self._pairs[index % len(self._pairs)].sender.send(intended)
+            rate, seconds, lambda index, intended: self.pairs[index % len(self.pairs)].sender.send(intended)
         )
 
     async def _drive_full(self, seconds: float) -> None:
-        for pair in self._pairs:
+        for pair in self.pairs:
             pair.sender.on_answers = lambda sender, ledger=pair.ledger: _top_up(ledger, sender)
             _top_up(pair.ledger, pair.sender)
         await asyncio.sleep(seconds)
-        for pair in self._pairs:
+        for pair in self.pairs:
             pair.sender.on_answers = None
 
     async def _unless_lost(self, driving: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(driving)
-        lost = [end for pair in self._pairs for end in (pair.sender.lost, pair.recipient.lost)]
+        lost = [end for pair in self.pairs for end in (pair.sender.lost, pair.recipient.lost)]
         waited: list[asyncio.Future[Any]] = [task, *lost]
         try:
             await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
@@ -79,7 +82,7 @@ class HugsLoad(Load):
 
     async def settle(self) -> None:
         """Until every hug is answered and has arrived, or nothing moves any more."""
-        ledgers = [pair.ledger for pair in self._pairs]
+        ledgers = [pair.ledger for pair in self.pairs]
         seen, since = -1, time.perf_counter()
         while not all(ledger.is_settled() for ledger in ledgers) and time.perf_counter() - since < SETTLE_WITHIN_S:
             progress = sum(ledger.accepted + ledger.refused + ledger.received for ledger in ledgers)
@@ -92,7 +95,7 @@ class HugsLoad(Load):
 
     def tally(self) -> None:
         """What the ledgers say."""
-        ledgers = [pair.ledger for pair in self._pairs]
+        ledgers = [pair.ledger for pair in self.pairs]
         self.counts = {
             "sent": sum(len(ledger.intended) for ledger in ledgers),
             "accepted": sum(ledger.accepted for ledger in ledgers),
@@ -101,7 +104,7 @@ class HugsLoad(Load):
 
     def close(self) -> None:
         """End all connections."""
-        for pair in self._pairs:
+        for pair in self.pairs:
             pair.close()
 
 

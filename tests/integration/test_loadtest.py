@@ -114,6 +114,22 @@ def test_openings_are_all_made_and_timed(server: Server, tmp_path: Path) -> None
     assert result["latencies"]["opening"]["count"] == result["counts"]["opened"] == 40
 
 
+def test_growth_goes_in_steps_and_hugs_in_each(server: Server, tmp_path: Path) -> None:
+    out = tmp_path / "result.json"
+    some = ("--sessions", "40", "--first", "10", "--pairs", "3", "--rate", "90", "--idle", "0.5", "--processes", "2")
+    done = loadtest("growth", *some, *QUICK, "--json", str(out), *server.arguments())
+    assert done.returncode == 0, done.stderr
+    result = load_json(out)
+    tables = {table["title"]: table["rows"] for table in result["tables"]}
+    assert set(tables) == {"Opening them", "While nothing happens", "While some hug", "Memory"}
+    assert all([row[0] for row in rows] == [10, 20, 40] for rows in tables.values())
+    assert result["latencies"]["ok"]["count"] == 270  # a second in each of three steps
+    assert result["counts"]["received"] == result["counts"]["accepted"] == 315
+    assert result["counts"]["opened"] == 34
+    fewest, most = tables["Opening them"][-1][-2:]
+    assert fewest + most == 40  # two hubs
+
+
 def test_a_server_of_which_only_the_address_is_known_has_no_cpu(server: Server, tmp_path: Path) -> None:
     address = ("--url", server.stack.url, "--people", str(server.people))
     done = loadtest("hugs", "--rate", "100", *QUICK, *address, "--require", "hub_cpu_us<=1000")
@@ -209,3 +225,4 @@ def test_help_names_every_scenario_with_its_options() -> None:
     everything = loadtest("--help").stdout
     assert "durable hugs between pairs of friends" in everything
     assert "--sessions" in loadtest("idle", "--help").stdout
+    assert "--peers" in loadtest("compare", "--help").stdout

@@ -38,6 +38,17 @@ def test_what_is_added_is_what_would_have_been_recorded_together(one: list[float
     assert both == of(one + other)
 
 
+@given(latencies, latencies)
+def test_what_has_come_since_is_what_was_recorded_since(one: list[float], other: list[float]) -> None:
+    histogram = of(one)
+    before = histogram.copy()
+    for value in other:
+        histogram.record(value)
+    since, alone = histogram.since(before), of(other)
+    assert (since.counts, since.total) == (alone.counts, alone.total)
+    assert alone.max_us <= since.max_us <= alone.max_us * 1.001 + 1
+
+
 @given(latencies)
 def test_it_travels_as_json(values: list[float]) -> None:
     assert msgspec.json.decode(msgspec.json.encode(of(values)), type=Histogram) == of(values)

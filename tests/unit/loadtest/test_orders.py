@@ -9,7 +9,8 @@ import pytest
 from loadtest.catalogue import find_scenario, scenario_names
 from loadtest.people import Person, people_with_friends
 from loadtest.run import Plan, make_orders
-from loadtest.scenario import Load, Scenario
+from loadtest.scenario import Load, Orders, Scenario
+from loadtest.scenarios.growth import GrowthLoad, steps
 
 pytestmark = pytest.mark.unit
 
@@ -79,6 +80,29 @@ def test_friends_who_hug_stay_together() -> None:
     for share in shares:
         ids = {person.id for person in share}
         assert all(friend in ids for person in share for friend in person.friends)
+
+
+def test_growth_shares_out_everybody_and_its_steps_end_where_they_should() -> None:
+    growth = find_scenario("growth")(argparse.Namespace(sessions=11, pairs=2, rate=10.0))
+    shares = growth.share(people(11 + 1, pairs=True)[:11], 3)
+    assert sorted(int(person.id) for share in shares for person in share) == list(range(11))
+    loads = [
+        GrowthLoad(Orders("growth", URL, index, 3, 1, share, [""], {"pairs": 2})) for index, share in enumerate(shares)
+    ]
+    assert [len(load.hugging) for load in loads] == [2, 2, 0]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "expected"),
+    [
+        (1_000, 100_000, [1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000]),
+        (10, 40, [10, 20, 40]),
+        (5, 5, [5]),
+        (9, 5, [5]),
+    ],
+)
+def test_growth_goes_in_steps(first: int, last: int, expected: list[int]) -> None:
+    assert steps(first, last) == expected
 
 
 @pytest.mark.parametrize("name", scenario_names())
