@@ -92,16 +92,16 @@ def take_turns(options: argparse.Namespace, scratch: Path) -> Iterator[Turn]:
 
 
 def _turns(peer: type[Peer], site: Site, options: argparse.Namespace) -> Iterator[Turn]:
-    sizes = _sizes(options)
-    if set(options.works) - {"unicast"}:
+    sizes, wanted = _sizes(options), set(options.works)
+    if wanted & {"idle", "bursts", "spaced"}:
         with _pinned(peer, site, 1, max(sizes.connections, sizes.subscribers)) as server:
-            if "idle" in options.works:
+            if "idle" in wanted:
                 yield idle(server, sizes)
-            if {"bursts", "spaced"} & set(options.works):
-                yield from (turn for turn in fan_out(server, sizes) if turn.work in options.works)
-    if "unicast" in options.works:
+            if wanted & {"bursts", "spaced"}:
+                yield from (turn for turn in fan_out(server, sizes) if turn.work in wanted)
+    if wanted & {"unicast", "full"}:
         with _pinned(peer, site, peer.unicast_nodes, 2 * sizes.pairs) as server:
-            yield unicast(server, sizes)
+            yield from (turn for turn in unicast(server, sizes) if turn.work in wanted)
 
 
 @contextmanager

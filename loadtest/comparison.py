@@ -10,8 +10,14 @@ from loadtest.results import Machine
 from loadtest.table import columns
 from loadtest.works import Sizes, Turn
 
-WORKS = ("bursts", "spaced", "unicast", "idle")
-HEADINGS = {"bursts": "fan-out, bursts", "spaced": "fan-out, spaced", "unicast": "unicast", "idle": "idle, KiB each"}
+WORKS = ("bursts", "spaced", "unicast", "full", "idle")
+HEADINGS = {
+    "bursts": "fan-out, bursts",
+    "spaced": "fan-out, spaced",
+    "unicast": "unicast",
+    "full": "unicast, full speed",
+    "idle": "idle, KiB each",
+}
 OURS = "hugmood"
 
 

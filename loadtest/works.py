@@ -22,6 +22,7 @@ OUTSTANDING_MAX = 20  # messages that have not reached everybody
 WARM_UP_S = 1.0
 WARM_UP_CONNECTIONS = 50  # opened and closed before memory is looked at
 QUIET_S = 0.5
+IN_FLIGHT = 16  # of one pair at full speed: with more unanswered our hub stops reading
 TOO_MUCH_S = 0.1  # in which anything delivered twice would come
 SETTLE_WITHIN_S = 5.0  # without any progress, after which what is missing counts as lost
 MEMORY_SETTLE_S = 2.0
@@ -86,8 +87,10 @@ def fan_out(peer: Peer, sizes: Sizes) -> Iterator[Turn]:
     messages = [peer.fan(room) for room in range(peer.rooms)]
     every_s = sizes.every_ms / 1000
 
-    def space(seconds: float) -> int:
-        return _pace([crowd], int(seconds / every_s), every_s, lambda n: crowd.write(0, messages[n % peer.rooms]))
+    def space(seconds: float) -> list[int]:
+        count = int(seconds / every_s)
+        _pace([crowd], count, every_s, lambda n: crowd.write(0, messages[n % peer.rooms]))
+        return [count] * len(crowd.connections)
 
     try:
         crowd.quiet(QUIET_S)
@@ -97,8 +100,8 @@ def fan_out(peer: Peer, sizes: Sizes) -> Iterator[Turn]:
         crowd.close()
 
 
-def unicast(peer: Peer, sizes: Sizes) -> Turn:
-    """Pairs in turn, at an even rate, each on two nodes where there are two. Raises: Lost."""
+def unicast(peer: Peer, sizes: Sizes) -> Iterator[Turn]:
+    """Pairs, each on two nodes where there are two: in turn at an even rate, then all as fast as it goes. Raises: Lost."""
     senders, receivers = asyncio.run(_enter_pairs(peer, sizes.pairs))
     writing, reading = Crowd(senders, peer.mark), Crowd(receivers, peer.mark)
     messages = [peer.unicast(number) for number in range(sizes.pairs)]
@@ -106,14 +109,15 @@ def unicast(peer: Peer, sizes: Sizes) -> Turn:
     def send(number: int) -> None:
         writing.write(number % sizes.pairs, messages[number % sizes.pairs])
 
-    def publish(seconds: float) -> int:
+    def publish(seconds: float) -> list[int]:
         each = int(seconds * sizes.rate / sizes.pairs)
         _pace([reading, writing], each * sizes.pairs, 1 / sizes.rate, send)
-        return each
+        return [each] * sizes.pairs
 
     try:
         writing.quiet(QUIET_S)
-        return _measure(peer, "unicast", sizes, reading, publish)
+        yield _measure(peer, "unicast", sizes, reading, publish)
+        yield _measure(peer, "full", sizes, reading, lambda seconds: _fill(writing, reading, messages, seconds))
     finally:
         writing.close()
         reading.close()
@@ -130,15 +134,15 @@ def idle(peer: Peer, sizes: Sizes) -> Turn:
     try:
         crowd.quiet(MEMORY_SETTLE_S)
         grown = _resident_kib(peer) - before
-        turn = _turn(peer, "idle", started, _spent(peer), crowd, 0)
+        turn = _turn(peer, "idle", started, _spent(peer), crowd, [0] * sizes.connections)
     finally:
         crowd.close()
     time.sleep(MEMORY_SETTLE_S)
     return msgspec.structs.replace(turn, kib=grown / sizes.connections)
 
 
-def _measure(peer: Peer, work: str, sizes: Sizes, crowd: Crowd, publish: Callable[[float], int]) -> Turn:
-    """*publish* works for some seconds, and returns how many messages each connection of *crowd* should have got."""
+def _measure(peer: Peer, work: str, sizes: Sizes, crowd: Crowd, publish: Callable[[float], list[int]]) -> Turn:
+    """*publish* works for some seconds, and returns how many deliveries each in *crowd* should get."""
     if peer.heartbeat:
         for number in range(len(crowd.connections)):
             crowd.write(number, peer.heartbeat)
@@ -146,14 +150,14 @@ def _measure(peer: Peer, work: str, sizes: Sizes, crowd: Crowd, publish: Callabl
     crowd.quiet(QUIET_S)
     crowd.count_anew()
     before = _spent(peer)
-    each = publish(sizes.seconds)
-    _settle(crowd, each * len(crowd.connections))
+    expected = publish(sizes.seconds)
+    _settle(crowd, sum(expected))
     after = _spent(peer)
     crowd.quiet(TOO_MUCH_S)
-    return _turn(peer, work, before, after, crowd, each)
+    return _turn(peer, work, before, after, crowd, expected)
 
 
-def _burst(peer: Peer, crowd: Crowd, messages: list[bytes], seconds: float) -> int:
+def _burst(peer: Peer, crowd: Crowd, messages: list[bytes], seconds: float) -> list[int]:
     """Ten messages in one write, and the next ten when at most ten are outstanding and their rooms have rested."""
     groups = max(1, peer.rooms // BURST)
     bursts = [
@@ -175,11 +179,11 @@ def _burst(peer: Peer, crowd: Crowd, messages: list[bytes], seconds: float) -> i
         while done < sent and crowd.delivered - start >= (done + 1) * per_burst:
             ready_at[done % groups] = now + peer.rest_s
             done += 1
-    return sent * BURST
+    return [sent * BURST] * len(crowd.connections)
 
 
-def _pace(crowds: list[Crowd], count: int, every_s: float, send: Callable[[int], None]) -> int:
-    """Call *send* at even distances, also when the server is late, and read all the time; returns *count*."""
+def _pace(crowds: list[Crowd], count: int, every_s: float, send: Callable[[int], None]) -> None:
+    """Call *send* at even distances, also when the server is late, and read all the time."""
     start, sent = time.perf_counter(), 0
     while sent < count:
         wait = start + sent * every_s - time.perf_counter()
@@ -188,7 +192,21 @@ def _pace(crowds: list[Crowd], count: int, every_s: float, send: Callable[[int],
             sent += 1
         for crowd in crowds:
             crowd.read(max(0.0, wait) if crowd is crowds[0] else 0.0)
-    return count
+
+
+def _fill(writing: Crowd, reading: Crowd, messages: list[bytes], seconds: float) -> list[int]:
+    """Keep `IN_FLIGHT` messages of each pair on the way."""
+    start, sent = reading.counts(), [0] * len(messages)
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        for number, (count, before) in enumerate(zip(reading.counts(), start, strict=True)):
+            free = IN_FLIGHT - sent[number] + count - before
+            if free:
+                writing.write(number, messages[number] * free)
+                sent[number] += free
+        reading.read(LOOK_UP_S)
+        writing.read(0.0)
+    return sent
 
 
 def _settle(crowd: Crowd, expected: int) -> None:
@@ -199,10 +217,10 @@ def _settle(crowd: Crowd, expected: int) -> None:
             seen_at = time.perf_counter()
 
 
-def _turn(peer: Peer, work: str, before: _Spent, after: _Spent, crowd: Crowd, each: int) -> Turn:
-    wrong = [count for count in crowd.counts() if count != each]
-    problem = (
-        f"{len(wrong)} of {len(crowd.connections)} connections were told {wrong[0]} messages of {each}" if wrong else ""
+def _turn(peer: Peer, work: str, before: _Spent, after: _Spent, crowd: Crowd, expected: list[int]) -> Turn:
+    wrong = [(count, each) for count, each in zip(crowd.counts(), expected, strict=True) if count != each]
+    problems = (
+        [f"{len(wrong)} connections got other than was published: {wrong[0][0]} of {wrong[0][1]}"] if wrong else []
     )
     return Turn(
         peer=peer.name,
@@ -211,7 +229,7 @@ def _turn(peer: Peer, work: str, before: _Spent, after: _Spent, crowd: Crowd, ea
         deliveries=crowd.delivered,
         cpu_s={kind: seconds - before.cpu_s[kind] for kind, seconds in after.cpu_s.items()},
         client_s=after.client_s - before.client_s,
-        problems=[problem] if problem else [],
+        problems=problems,
     )
 
 

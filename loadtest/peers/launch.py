@@ -3,6 +3,7 @@
 Invariant: whatever was started has ended when its block ends.
 """
 
+import random
 import shutil
 import socket
 import subprocess
@@ -18,15 +19,20 @@ from loadtest.stack import StackFailed, end_with_parent
 READY_WITHIN_S = 20.0
 STOP_WITHIN_S = 10.0
 LOOPBACK = "127.0.0.1"
+PORTS = (20_000, 32_000)
 ROOT = Path(__file__).parents[2]
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody listens on now, below those that the kernel gives to connections: none of them takes it meanwhile."""
+    while True:
+        port = random.randrange(*PORTS)
+        with socket.socket() as probe:
+            try:
+                probe.bind((LOOPBACK, port))
+            except OSError:
+                continue
+            return port
 
 
 def find_program(installed: Path, *names: str) -> str | None:

@@ -28,7 +28,7 @@ http {{
   fastcgi_temp_path {scratch}/fastcgi;
   uwsgi_temp_path {scratch}/uwsgi;
   scgi_temp_path {scratch}/scgi;
-  nchan_shared_memory_size 128M;
+  nchan_shared_memory_size 1G;
   nchan_store_messages off;
   {upstream}
   server {{
