@@ -8,8 +8,8 @@ import asyncio
 from collections.abc import Callable
 from typing import cast
 
-from hub.forms import FORMS
-from hub.session import HELLO_S, Session, State
+from hub.forms import FORMS, Payload
+from hub.session import HELLO_S, LIVE, Session, State
 from hub.sweep import Sweep
 from hub.tick import TickWriter
 from protocol.codec import Codec
@@ -53,6 +53,7 @@ class Connection(asyncio.Protocol):
         "_gathered_bytes",
         "_heard",
         "_is_held",
+        "_is_json",
         "_on_lost",
         "_opened_at",
         "_parser",
@@ -83,6 +84,7 @@ class Connection(asyncio.Protocol):
     ) -> None:
         self.codec = codec
         self.form = FORMS[codec]
+        self._is_json = codec is Codec.JSON
         self.address = address
         self.due = 0
         self._transport = transport
@@ -161,7 +163,7 @@ class Connection(asyncio.Protocol):
         """asyncio: it is over, whoever ended it."""
         self._counts.closed += 1
         self._close_by = self._close_by or 1
-        self._gathered = None
+        self._gathered = self.session.bundle = None
         self.due = 0
         self.session.lost()
         self._on_lost(self)
@@ -170,15 +172,25 @@ class Connection(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """Queue one frame for the end of this tick; dropped when the connection is closing."""
-        if self._close_by:
-            return
-        if self._gathered is None:
-            self._gathered = [data]
-            self._gathered_bytes = len(data)
-            self._tick.add(self)
-        else:
+        if not self._close_by:
+            self._gather(data)
+
+    def take(self, payload: Payload) -> bool:
+        """Queue *payload* if there is room for it."""
+        if self._stalled_at or self._close_by or self._gathered_bytes > WRITE_HIGH_BYTES:
+            return False
+        self._gather(payload.json if self._is_json else payload.bytes_as(self.form))
+        return True
+
+    def _gather(self, data: bytes) -> None:
+        self._gathered_bytes += len(data)
+        if self._gathered is not None:
             self._gathered.append(data)
-            self._gathered_bytes += len(data)
+            return
+        self._gathered = [data]
+        self._tick.add(self)
+        if self._is_json and not self._stalled_at and self.session.state is LIVE:
+            self.session.bundle = self._gathered
 
     def flush(self) -> None:
         """Hand everything gathered to the transport in one call."""
@@ -186,18 +198,20 @@ class Connection(asyncio.Protocol):
         if gathered is None:
             return
         was_full = self._gathered_bytes > WRITE_HIGH_BYTES
-        self._gathered = None
+        self._gathered = self.session.bundle = None
         self._gathered_bytes = 0
         self._write_now(gathered[0] if len(gathered) == 1 else b"".join(gathered))
         if was_full and not self._stalled_at:
             self.session.room_again()
 
     def _write_now(self, data: bytes) -> None:
-        if self._transport.is_closing():
+        try:
+            self._transport.write(data)
+        except RuntimeError:
             return  # lost already; `connection_lost` is on its way
-        self._counts.writes += 1
-        self._counts.bytes_out += len(data)
-        self._transport.write(data)
+        counts = self._counts
+        counts.writes += 1
+        counts.bytes_out += len(data)
 
     def has_room(self) -> bool:
         """May more be written without buffering beyond the high-water mark?"""

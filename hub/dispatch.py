@@ -91,6 +91,7 @@ class Dispatch:
             commands.AuthRefresh: self._auth_refresh,
             commands.PresenceSet: self._presence_set,
             commands.HugSend: self._hug_send,
+            commands.HugPreparing: self._hug_preparing,
             commands.GroupSqueeze: self._group_squeeze,
         }
         self._later: dict[type, Handler] = {
@@ -100,7 +101,6 @@ class Dispatch:
             commands.RequestCreate: handlers.requests.create,
             commands.RequestAnswer: handlers.requests.answer,
             commands.RequestCancel: handlers.requests.cancel,
-            commands.HugPreparing: handlers.hugs.preparing,
             commands.GroupCreate: handlers.groups.create,
             commands.GroupInvite: handlers.groups.invite,
             commands.GroupJoin: handlers.groups.join,
@@ -234,6 +234,13 @@ class Dispatch:
             session.begin()
         else:
             self._start(session, command, self._hugs.in_line(_actor(session), command))
+
+    def _hug_preparing(self, session: Session, command: commands.HugPreparing) -> None:
+        ok = self._hugs.preparing_now(_actor(session), command)
+        if ok is not None:
+            self._accept(session, command, ok)
+        else:
+            self._start(session, command, self._hugs.preparing)
 
 
 def _actor(session: Session) -> Actor:

@@ -23,23 +23,24 @@ FORMS = {Codec.JSON: Form.JSON, Codec.MSGPACK: Form.MSGPACK}
 
 
 class Payload:
-    """One event as bytes, built once per form however many sessions get it."""
+    """One event as bytes, built once per form however many sessions get it.
 
-    __slots__ = ("_json", "_msgpack", "_stream", "_text")
+    `json` is what nearly every session takes, in one read.
+    """
+
+    __slots__ = ("_msgpack", "_stream", "_text", "json")
 
     def __init__(self, text: bytes) -> None:
         """*text*: the message as JSON."""
         self._text = text
-        self._json: bytes | None = None
+        self.json = frame(TEXT, text)
         self._msgpack: bytes | None = None
         self._stream: bytes | None = None
 
     def bytes_as(self, form: Form) -> bytes:
         """The bytes for a session whose wire has *form*."""
         if form is Form.JSON:
-            if self._json is None:
-                self._json = frame(TEXT, self._text)
-            return self._json
+            return self.json
         if form is Form.MSGPACK:
             if self._msgpack is None:
                 self._msgpack = frame(BINARY, transcode(self._text))

@@ -24,6 +24,9 @@ class Member(Protocol):
     sid: str
     rank: Rank
     cursor: int
+    bundle: (
+        list[bytes] | None
+    )  # frames that leave at the end of this tick, if there are any: what is small may be added
 
     def offer(self, seq: int, payload: Payload) -> bool:
         """Take a durable event if it is the next one; False when the session must read it from the mailbox."""

@@ -17,7 +17,7 @@ from hub.connection import (
     WRITE_LOW_BYTES,
     ConnectionCounts,
 )
-from hub.forms import Form
+from hub.forms import Form, Payload
 from hub.line import Line
 from hub.session import Session
 from hub.sweep import Sweep
@@ -60,6 +60,13 @@ class RequestWire:
     def has_room(self) -> bool:
         """May more be written?"""
         raise NotImplementedError
+
+    def take(self, payload: Payload) -> bool:
+        """Queue *payload* if there is room for it."""
+        if not self.has_room():
+            return False
+        self.write(payload.bytes_as(self.form))
+        return True
 
     def hold(self) -> None:
         """Nothing is read from the client anyway."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from domain.errors import Conflict
 from domain.squeezes import SLICE_MS, WINDOW_SLICES, Warm, Warmth, is_big
 from hub.forms import Payload
-from hub.node import Node
+from hub.node import Node, Seat
 from protocol.codec import encode_body
 from protocol.events import GroupJoined, GroupLeft, GroupPulse, UserRef
 from protocol.nodes import Mover, RoomChange, RoomMail, Squeezes
@@ -37,6 +37,7 @@ class Room:
         "is_news",
         "next_pulse",
         "others",
+        "seats",
         "squeezes",
         "state",
         "strength",
@@ -53,6 +54,7 @@ class Room:
         self.host = ""
         self.count = 0
         self.users: dict[str, int] = {}  # members who are connected here → version with which they came in
+        self.seats: dict[str, Seat] = {}  # the same members → where their sessions are
         self.squeezes = 0  # here, since the last pulse
         self.strength = 0.0
         self.heard = 0  # from other nodes, since the last pulse
@@ -111,10 +113,12 @@ class Rooms:
 
     def _seat(self, room: Room, user: str, version: int) -> None:
         room.users[user] = version
+        room.seats[user] = self._node.seats[user]
         self._of_user.setdefault(user, set()).add(room.id)
 
     def _unseat(self, room: Room, user: str) -> None:
         room.users.pop(user, None)
+        room.seats.pop(user, None)
         room.warmth.forget(user)
         mine = self._of_user.get(user)
         if mine is not None:
@@ -227,9 +231,9 @@ class Rooms:
             version=change.version,
         )
         payload = Payload(encode_body(event))
-        for user in room.users:
+        for user, seat in room.seats.items():
             if user not in mover.hidden_from:
-                for member in self._node.seats[user].members:
+                for member in seat.members:
                     member.tell(payload)
 
     # Squeezes
@@ -311,10 +315,14 @@ class Rooms:
         )
         room.is_news = False
         payload = Payload(encode_body(pulse))
-        seats, key = self._node.seats, room.id
-        for user in room.users:
-            for member in seats[user].members:
-                member.show(key, payload)
+        key, frame = room.id, payload.json
+        for seat in room.seats.values():
+            for member in seat.members:
+                bundle = member.bundle
+                if bundle is None:
+                    member.show(key, payload)
+                else:  # not the first in this tick: the shortest way
+                    bundle.append(frame)
         self.pulses += 1
 
     def big_squeeze_failed(self, room_id: str) -> None:

@@ -45,6 +45,9 @@ class Wire(Protocol):
     def close(self, code: CloseCode, reason: str) -> None:
         """Close frame, then the connection. The session's `bye` has been written before."""
 
+    def take(self, payload: Payload) -> bool:
+        """Queue *payload* in the form of this wire, if there is room for it."""
+
     def has_room(self) -> bool:
         """May more be written without buffering beyond the high-water mark?"""
 
@@ -64,6 +67,9 @@ class State(Enum):
     ENDED = 3
 
 
+LIVE = State.LIVE  # one look instead of two where it counts
+
+
 class Session:
     """One client. Synchronous throughout: what must wait, waits in a handler's task."""
 
@@ -77,6 +83,7 @@ class Session:
         "_missed",
         "acked",
         "bearer",
+        "bundle",
         "cursor",
         "device",
         "expires_ms",
@@ -124,6 +131,7 @@ class Session:
         self.expires_s = 0  # second of the sweep's clock at which the token ends
         self.expiry_told = False
         self.in_flight = 0
+        self.bundle: list[bytes] | None = None
         self._backlog: deque[bytes | str] | None = (
             None  # read already, but not begun: `welcome` or an answer comes first
         )
@@ -239,9 +247,10 @@ class Session:
 
     def offer(self, seq: int, payload: Payload) -> bool:
         """Write the event if it is the next one; otherwise leave it in the mailbox. Never blocks, never buffers."""
-        if seq != self.cursor + 1 or not self.may_take():
+        if seq != self.cursor + 1 or self.state is not LIVE or seq - self.acked > self.window:
             return False
-        self.wire.write(payload.bytes_as(self.wire.form))
+        if not self.wire.take(payload):
+            return False
         self.cursor = seq
         if self.replay_to is not None:
             self._tell_caught_up()
@@ -253,14 +262,14 @@ class Session:
 
     def tell(self, payload: Payload) -> None:
         """An ephemeral event: written now or never."""
-        if self.state is State.LIVE and self.wire.has_room():
-            self.wire.write(payload.bytes_as(self.wire.form))
+        if self.state is LIVE:
+            self.wire.take(payload)
 
     def show(self, subject: str, payload: Payload) -> None:
         """A friend's presence, a room's pulse: the latest per subject is kept while it cannot be written."""
-        if self.state is State.LIVE and self.wire.has_room():
-            self.wire.write(payload.bytes_as(self.wire.form))
-        elif self.state in (State.LIVE, State.OPENING):
+        if self.state is LIVE and self.wire.take(payload):
+            return
+        if self.state in (State.LIVE, State.OPENING):
             self._missed = self._missed if self._missed is not None else {}
             self._missed[subject] = payload
 

@@ -7,7 +7,6 @@ first answer, whatever is used up.
 import asyncio
 from collections.abc import Callable
 
-from domain.errors import RateLimited
 from domain.hug_limits import HugLimits, bounds_of, too_many
 from domain.privacy import Relation
 from hub.tasks import Tasks
@@ -48,10 +47,6 @@ class HugAllowance:
             return None
         raise too_many(self._bounds[relation.has_answered], spent.waits_ms)
 
-    async def may_prepare(self, sender: str, recipient: str) -> bool:
-        """May *recipient* be shown once more that *sender* opens their arms?"""
-        try:
-            await self._limits.take((PREPARING, f"{sender} {recipient}"))
-        except RateLimited:
-            return False
-        return True
+    def prepare(self, sender: str, recipient: str, then: Callable[[], None]) -> None:
+        """*then* is called if *recipient* may be shown once more that *sender* opens their arms."""
+        self._limits.spend(sender, [(PREPARING, recipient)], lambda spent: then() if spent.is_counted else None)

@@ -166,15 +166,30 @@ class HugHandlers:
 
     async def preparing(self, actor: Actor, command: HugPreparing) -> Ok:
         """Tell the recipient that arms are open; swallowed if that is less than a second ago. Raises: Refusal."""
-        recipient = command.to.lower()
-        if recipient == actor.user:
-            raise Invalid("A hug goes to somebody else.")
-        relation = self._relations.recall(actor.user, recipient) if actor.session is not None else None
-        check_may_hug(relation or await self._relations.load(actor.user, recipient))
-        if self._allowance is None or await self._allowance.may_prepare(actor.user, recipient):
+        recipient = _recipient(actor, command)
+        self._prepare(actor, recipient, await self._relations.load(actor.user, recipient))
+        return Ok()
+
+    def preparing_now(self, actor: Actor, command: HugPreparing) -> Ok | None:
+        """The hot way: without a task, if what the two are to each other is known. None: use `preparing`. Raises: Refusal."""
+        recipient = _recipient(actor, command)
+        relation = self._relations.recall(actor.user, recipient)
+        if relation is None:
+            return None
+        self._prepare(actor, recipient, relation)
+        return Ok()
+
+    def _prepare(self, actor: Actor, recipient: str, relation: Relation) -> None:
+        check_may_hug(relation)
+
+        def tell() -> None:
             until = rfc3339(self._clock() + PREPARING_MS)
             self._delivery.tell([recipient], HugPreparingEvent(from_=UserRef(actor.user, actor.name), until=until))
-        return Ok()
+
+        if self._allowance is None:
+            tell()
+        else:
+            self._allowance.prepare(actor.user, recipient, tell)
 
     async def seen(self, actor: Actor, command: HugSeen) -> Ok:
         """Mark hugs as read, and tell their senders. Ids that are not theirs are ignored. Raises: Unavailable."""
@@ -184,6 +199,13 @@ class HugHandlers:
         for receipt in await self._receipts.mark_seen(actor.user, ids, now_ms):
             self._delivery.tell([receipt.sender], HugSeenEvent(id=receipt.hug, at=at))
         return Ok(at=at)
+
+
+def _recipient(actor: Actor, command: HugPreparing) -> str:
+    recipient = command.to.lower()
+    if recipient == actor.user:
+        raise Invalid("A hug goes to somebody else.")
+    return recipient
 
 
 def tell_delivered(delivery: Delivery, receipts: Sequence[Receipt], now_ms: int) -> None:

@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 
 from hub.connection import CLIENT_MESSAGE_MAX_BYTES, Connection, ConnectionCounts
+from hub.forms import Payload
 from hub.node import Node
 from hub.session import Session, State
 from hub.sweep import Sweep
 from hub.tick import TickWriter
 from protocol.codec import Codec
+from protocol.codes import CloseCode
 
 pytestmark = pytest.mark.property
 
@@ -214,3 +216,41 @@ def test_any_sign_of_life_is_enough() -> None:
         bench.sweep.sweep(bench.sweep.now + 20)
         bench.feed(client_frame(Opcode.PONG, b""))
     assert bench.close_code is None
+
+
+@given(st.lists(st.sampled_from(["reply", "pulse", "tick", "stall", "drain", "end"]), max_size=40))
+def test_what_many_are_sent_keeps_its_place_and_never_comes_too_early_or_too_late(steps: list[str]) -> None:
+    """However pulses reach the connection: by its own way, or added to the bundle of a tick."""
+    bench = Bench()
+    session, connection = bench.connection.session, bench.connection
+    assert session.bundle is None
+    connection.write(b"early")
+    assert session.bundle is None  # no `welcome` yet: nothing may be added
+    connection.flush()
+    session.state = State.LIVE
+    expected = b"early"
+    for number, step in enumerate(steps):
+        payload = Payload(b"%d" % number)
+        if step == "reply":
+            connection.write(payload.json)
+            expected += payload.json * (not connection.is_closing())
+        elif step == "pulse" and session.bundle is not None:
+            session.bundle.append(payload.json)
+            expected += payload.json
+        elif step == "pulse":
+            expected += payload.json * (session.state is State.LIVE and connection.take(payload))
+        elif step == "tick":
+            connection.flush()
+            assert session.bundle is None
+        elif step == "stall":
+            connection.flush()
+            connection.pause_writing()
+        elif step == "drain":
+            connection.resume_writing()
+        else:
+            session.end(CloseCode.DRAIN, "drain")
+            assert session.bundle is None
+            assert bench.transport.written.startswith(expected)
+            expected = bench.transport.written
+    connection.flush()
+    assert bench.transport.written == expected

@@ -45,6 +45,11 @@ class RecordingWire:
     def close(self, code: CloseCode, reason: str) -> None:
         self.closed = code
 
+    def take(self, payload: Payload) -> bool:
+        if self.has_room():
+            self.write(payload.bytes_as(self.form))
+        return self.has_room()
+
     def has_room(self) -> bool:
         return not self.is_stalled
 

@@ -44,6 +44,7 @@ class Someone:
     rank = Rank.ONLINE
     cursor = 0
     sid = ""
+    bundle = None
 
     def __init__(self, user: str) -> None:
         self.id = f"session of {user}"
