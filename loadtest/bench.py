@@ -92,6 +92,12 @@ RUNS = (
         ("--sessions", "50", "--pairs", "10", "--rate", "50", "--seconds", "4", "--warm-up", "0.5"),
         {"storm_s": targets.STORM_S},
     ),
+    Run(
+        "slow",
+        ("--stopped", "100"),
+        ("--stopped", "4", "--pairs", "2", "--rate", "20"),
+        {"stopped_reader_kib": targets.STOPPED_READER_KIB},
+    ),
 )
 OTHERS = ("start", "live")  # without load: how long `hugmood up` takes; how far the last growth run came
 NAMES = tuple(dict.fromkeys([run.scenario for run in RUNS] + list(OTHERS)))

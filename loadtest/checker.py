@@ -65,11 +65,15 @@ class Ledger:
         self.refused += 1
         self._problem(f"hug {index} was refused: {code}")
 
-    def arrived(self, seq: int, index: int, now: float) -> None:
-        """The recipient read hug *index* as its event *seq*."""
+    def passed(self, seq: int) -> None:
+        """The recipient read another durable event, which is no hug of ours."""
         if self._last_seq is not None and seq != self._last_seq + 1:
             self._problem(f"seq {seq} came after {self._last_seq}")
         self._last_seq = seq
+
+    def arrived(self, seq: int, index: int, now: float) -> None:
+        """The recipient read hug *index* as its event *seq*."""
+        self.passed(seq)
         if not 0 <= index < len(self.received_at):
             self._problem(f"a hug that was never sent came: {index}")
             return

@@ -25,6 +25,7 @@ class Couple:
         recipient: type[ReturningRecipient] = ReturningRecipient,
     ) -> None:
         one, other = people
+        self.people = people
         self._load = load
         self.ledger = Ledger(f"{one.id} → {other.id}")
         self.ledger.on_ok = partial(self._record, OK)

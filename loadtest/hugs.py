@@ -24,6 +24,7 @@ TRIES_FOR_ANOTHER_NODE = 60  # SO_REUSEPORT picks one by the client's port
 _OK = b'{"type":"ok","ref":'
 _ERROR = b'{"type":"error"'
 _DURABLE = b'{"seq":'
+_RECEIVED = b',"type":"hug.received"'
 _HUG_ID = b'"id":"'
 
 
@@ -118,10 +119,14 @@ class Recipient(Member):
         self._ack_later: asyncio.TimerHandle | None = None
 
     def event(self, payload: bytes, now: float) -> None:
-        """Durable events begin with their seq; others are not asked for."""
+        """Durable events begin with their seq; of those hugs are looked into."""
         if not payload.startswith(_DURABLE):
             return
-        self._seq = int(payload[len(_DURABLE) : payload.index(b",")])
+        end = payload.index(b",")
+        self._seq = int(payload[len(_DURABLE) : end])
+        if not payload.startswith(_RECEIVED, end):
+            self._ledger.passed(self._seq)
+            return
         start = payload.find(_HUG_ID) + len(_HUG_ID)
         self._ledger.arrived(self._seq, int(payload[start + 24 : start + 36], 16), now)
 

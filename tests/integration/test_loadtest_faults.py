@@ -69,3 +69,20 @@ def test_a_storm_that_cannot_be_is_refused(options: tuple[str, ...], said: str) 
     done = loadtest("storm", *options)
     assert done.returncode == 2
     assert said in done.stderr
+
+
+def test_readers_stop_and_get_everything_in_the_end(tmp_path: Path) -> None:
+    out = tmp_path / "slow.json"
+    options = ("--stopped", "8", "--pairs", "2", "--rate", "20", "--warm-up", "0.5", "--processes", "2")
+    done = loadtest("slow", "--up", *options, "--json", str(out))
+    assert done.returncode == 0, done.stdout + done.stderr
+    result = load_json(out)
+    counts, found = result["counts"], figures(result)
+    assert counts["cut off"] == counts["back"] > 0
+    assert counts["sent"] == counts["accepted"] == counts["received"] > 2 * 8 * 60
+    assert found["stopped_kernel_kib"] > 16, "they had not stopped"
+    assert found["closed_s"] >= 29.0
+    assert found["open_s"] >= 27.0
+    assert result["latencies"]["ok, all reading"]["count"] > 0
+    assert result["latencies"]["ok, some stopped"]["count"] > 20 * 30
+    assert any("found the hub's bye" in note for note in result["notes"])

@@ -84,3 +84,12 @@ def test_percentiles_are_by_nearest_rank() -> None:
     assert percentiles([], [50, 99]) == [0.0, 0.0]
     values = [float(number) for number in range(1000, 0, -1)]
     assert percentiles(values, [0, 50, 99, 99.9, 100]) == [1, 501, 991, 1000, 1000]
+
+
+def test_other_durable_events_only_move_the_seq() -> None:
+    one = ledger(2)
+    one.arrived(1, 0, 20.0)
+    one.passed(2)
+    one.arrived(3, 1, 20.0)
+    one.passed(5)
+    assert (one.received, problems(one)) == (2, ["seq 5 came after 3"])
