@@ -29,7 +29,7 @@ from loadtest.table import verdict
 from loadtest.targets import Target
 
 FIGURES = Path(__file__).parents[1] / "docs" / "figures"
-GROWTH = FIGURES / "growth.json"  # as `hugmood loadtest day --json` wrote it
+GROWTH = FIGURES / "growth.json"  # as `hugmood loadtest growth --json` wrote it
 EXIT_BROKEN, EXIT_NOT_MEASURED, EXIT_INTERRUPTED = 1, 2, 130
 
 
@@ -183,8 +183,10 @@ def live_sessions(path: Path) -> list[Figure]:
     if not path.exists():
         return []
     result = msgspec.json.decode(path.read_bytes(), type=Result)
-    most = max((sample.sessions for sample in result.timeline), default=0)
-    return [Figure(targets.LIVE_SESSIONS, most, f"not measured now, but on {result.started_at[:10]}: {result.title}")]
+    note = f"not measured now, but on {result.started_at[:10]}: {result.title}"
+    return [
+        Figure(targets.LIVE_SESSIONS, row.value, note) for row in result.rows if row.key == targets.LIVE_SESSIONS.key
+    ]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

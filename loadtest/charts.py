@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from msgspec import Struct
 
-from loadtest.figures import measure
+from loadtest.figures import measure, number
 from loadtest.results import Row
 from loadtest.scales import Linear, Percentile, Scale, Time, clock, covering
 
@@ -98,6 +98,17 @@ def tail(label: str, series: Sequence[Series], count: int, unit: str, bounds: Se
     return _svg(label, parts)
 
 
+def over_steps(label: str, series: Sequence[Series], unit: str, what: str) -> str:
+    """Lines with a dot for each step of a run, over how many of *what* there were."""
+    xs = [x for one in series for x, _ in one.points]
+    across = covering(xs, may_be_logarithmic=True)
+    upwards = Linear(max((y for one in series for _, y in one.points), default=1.0))
+    parts = [*_grid(across, upwards, unit, what), *(_line(one, across, upwards) for one in series)]
+    parts += [_dot(one, point, across, upwards) for one in series for point in one.points]
+    parts += _places(series, across, lambda x: f"{number(x)} {what}", unit)
+    return _svg(label, parts)
+
+
 def bars(label: str, items: Sequence[Bar], unit: str) -> str:
     """A comparison: one bar below the other, each with its name above and its figure behind."""
     step, height = 40, 14
@@ -176,7 +187,8 @@ def _y(scale: Scale, value: float) -> float:
 def _grid(across: Scale, upwards: Scale, unit: str, words: str) -> list[str]:
     """Lines and figures of both axes. *words* stand below the axis across."""
     floor = HEIGHT - BOTTOM
-    parts = [f'<text class="soft" x="{LEFT - 8}" y="14" text-anchor="end">{escape(unit)}</text>']
+    where = f'x="{LEFT - 8}" text-anchor="end"' if LETTER * len(unit) < LEFT - 8 else 'x="0"'
+    parts = [f'<text class="soft" {where} y="14">{escape(unit)}</text>']
     for value, text in upwards.ticks():
         y = _y(upwards, value)
         parts.append(f'<path class="grid" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>')
@@ -217,9 +229,12 @@ def _path(points: Sequence[tuple[float, float]], across: Scale, upwards: Scale) 
 
 def _line(one: Series, across: Scale, upwards: Scale) -> str:
     if len(one.points) == 1:
-        (x, y) = one.points[0]
-        return f'<circle class="mark dot {one.colour}" cx="{_x(across, x):.1f}" cy="{_y(upwards, y):.1f}" r="3"/>'
+        return _dot(one, one.points[0], across, upwards)
     return f'<path class="mark line {one.colour}" d="M{_path(one.points, across, upwards)}"/>' if one.points else ""
+
+
+def _dot(one: Series, point: tuple[float, float], across: Scale, upwards: Scale) -> str:
+    return f'<circle class="mark dot {one.colour}" cx="{_x(across, point[0]):.1f}" cy="{_y(upwards, point[1]):.1f}" r="3.5"/>'
 
 
 def _area(one: Series, below: Sequence[tuple[float, float]] | None, across: Scale, upwards: Scale) -> str:

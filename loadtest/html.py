@@ -11,9 +11,11 @@ from loadtest.charts import bullet
 from loadtest.figures import MARKS, bound, measure, memory, number
 from loadtest.pictures import KINDS, Picture, pictures
 from loadtest.results import Result, Row
+from loadtest.step_pictures import step_pictures
 
 STYLE = Path(__file__).with_name("report.css")
 PROBLEMS_SHOWN = 100
+WARNING = "WARNING: "
 SIGNS = {"good": "✓", "fair": "!", "bad": "✕"}
 PHASES_SAID = (
     '<p class="soft">What is tinted was measured. Before it everybody connects and the server warms up; after it the last '
@@ -66,6 +68,11 @@ def banner(kind: str, head: str, words: str, items: Sequence[str] = ()) -> str:
     )
 
 
+def _moment(text: str) -> str:
+    """ISO 8601 as people write it: 2026-01-05 20:15:00 UTC."""
+    return text.replace("T", " ", 1).replace("+00:00", " UTC")
+
+
 def _verdict(result: Result) -> str:
     bounded, missed = sum(row.mark() != "" for row in result.rows), _missed(result.rows)
     if result.problems:
@@ -109,15 +116,15 @@ def _missed(rows: Sequence[Row]) -> list[str]:
 def _section(result: Result, place: int) -> str:
     machine = result.machine
     where = f"{machine.cores} cores, {machine.memory_gib:.0f} GiB"
-    drawn = "".join(_picture(each) for each in pictures(result))
+    drawn = "".join(_picture(each) for each in [*step_pictures(result.tables), *pictures(result)])
     head = f"<h2>Charts</h2>{PHASES_SAID if result.timeline else ''}" if drawn else ""
     return (
         f'<article id="run-{place}"><header><p class="over">HugMood load test: {escape(result.scenario)}</p>'
         f"<h1>{escape(result.title)}</h1>"
         f'<p class="soft">{escape(measure(round(result.seconds, 1), "s"))} measured on {escape(where)}, '
-        f"HugMood {escape(result.version)}, {escape(result.started_at)}</p></header>\n"
+        f"HugMood {escape(result.version)}, {escape(_moment(result.started_at))}</p></header>\n"
         f"{_verdict(result)}\n"
-        f"{_figures(result.rows)}{_notes(result.notes)}"
+        f"{_notes(result.notes)}{_figures(result.rows)}"
         f'{head}<div class="pictures">{drawn}</div>\n'
         f"{_tables(result)}</article>\n"
     )
@@ -157,10 +164,12 @@ def _card(row: Row) -> str:
 
 
 def _notes(notes: Sequence[str]) -> str:
-    return (
-        f'<h2>To know with them</h2><ul class="notes">{"".join(f"<li>{escape(note)}</li>" for note in notes)}</ul>\n'
-        if notes
-        else ""
+    """What makes the figures say less than they seem to is told first, and cannot be overlooked."""
+    warnings = [note.removeprefix(WARNING) for note in notes if note.startswith(WARNING)]
+    others = "".join(f"<li>{escape(note)}</li>" for note in notes if not note.startswith(WARNING))
+    mind = banner("fair", "Mind, when you read these figures", "What was measured is in part something else:", warnings)
+    return (mind if warnings else "") + (
+        f'<h2>To know with them</h2><ul class="notes">{others}</ul>\n' if others else ""
     )
 
 
@@ -195,7 +204,7 @@ def _tables(result: Result) -> str:
         ("kernel", machine.kernel),
         ("Python", machine.python),
         ("HugMood", result.version),
-        ("started", result.started_at),
+        ("started", _moment(result.started_at)),
     ]
     options = [(name, "–" if value is None else str(value)) for name, value in result.options.items()]
     steps = [(each.title, table(each.columns, [[*map(number, row)] for row in each.rows])) for each in result.tables]
@@ -207,4 +216,4 @@ def _tables(result: Result) -> str:
         ("Where it ran", table(("", ""), about, texts=2)),
         ("How it was started", table(("", ""), options, texts=2)),
     ]
-    return "".join(f"<section><h2>{head}</h2>{body}</section>\n" for head, body in parts if body)
+    return "".join(f"<section><h2>{escape(head)}</h2>{body}</section>\n" for head, body in parts if body)

@@ -19,7 +19,7 @@ from loadtest.meter import OTHER
 from loadtest.people import Person
 from loadtest.processes import pin
 from loadtest.progress import Progress
-from loadtest.results import Result
+from loadtest.results import Machine, Result
 from loadtest.scenario import LATE, Orders, Plain, Scenario
 from loadtest.stack import Stack
 
@@ -54,6 +54,7 @@ async def run_scenario(
 ) -> Result:
     """Raises: Lost, Interrupted, ValueError if there are too few people, OSError."""
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
+    machine = this_machine()  # before anything is pinned
     conductor = Conductor(scenario, stack, plan.seconds, plan.warm_up_s, progress)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -71,12 +72,12 @@ async def run_scenario(
         await asyncio.gather(stopping, return_exceptions=True)
         if is_whole:
             await conducting
-            return _result(conductor, plan, started_at)
+            return _result(conductor, plan, machine, started_at)
         await asyncio.gather(conducting, return_exceptions=True)
         if not await conductor.interrupted():
             raise Interrupted(None)
         conductor.notes.append("it was interrupted: what was still on the way has not been waited for")
-        raise Interrupted(_result(conductor, plan, started_at))
+        raise Interrupted(_result(conductor, plan, machine, started_at))
     finally:
         for signum in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(signum)
@@ -123,7 +124,7 @@ def _pin(stack: Stack, load: Sequence[int]) -> None:
     pin([os.getpid(), *load], set(own))
 
 
-def _result(conductor: Conductor, plan: Plan, started_at: str) -> Result:
+def _result(conductor: Conductor, plan: Plan, machine: Machine, started_at: str) -> Result:
     scenario = conductor.scenario
     return Result(
         scenario=scenario.name,
@@ -131,7 +132,7 @@ def _result(conductor: Conductor, plan: Plan, started_at: str) -> Result:
         started_at=started_at,
         seconds=conductor.running.seconds if "run" in conductor.spans else 0.0,
         version=version("hugmood"),
-        machine=this_machine(),
+        machine=machine,
         options=plain_options(scenario.options),
         rows=scenario.rows(conductor),
         counts=dict(conductor.counts),

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from loadtest.figures import bound, measure
+from loadtest.figures import bound, measure, number
 from loadtest.results import Machine
 from loadtest.table import columns
 from loadtest.targets import Target
@@ -32,7 +32,7 @@ class Stored(Struct, frozen=True):
 
 
 def render_standing(figures: Sequence[Figure], stored: Stored | None) -> str:
-    """All figures as one table, with their distances: +20 % is better than the bound by a fifth of it."""
+    """All figures as one table, with their distances: +20 % is better than the bound by a fifth of it, ×3 three times it."""
     since = f"since {stored.version}" if stored is not None else ""
     rows: list[tuple[str, ...]] = [("", "measured", "must", "", "means to", "", "", since)]
     for one in figures:
@@ -80,9 +80,9 @@ def what_moved(figures: Sequence[Figure], stored: Stored | None) -> list[str]:
 
 
 def percent(share: float) -> str:
-    """With its sign, and without digits that say nothing: +20 %, −7 %, ×12 from tenfold on."""
-    if abs(share) >= 9.995:
-        return f"×{share + 1:,.0f}" if share > 0 else f"−{-share * 100:,.0f} %"
+    """With its sign, and without digits that say nothing: +20 %, −7 %; ×12 is twelve times as much."""
+    if share >= 9.995 or share < -1:
+        return f"×{number(1 + abs(share))}"
     return f"{'−' if share < 0 else '+'}{abs(share) * 100:.0f} %"
 
 

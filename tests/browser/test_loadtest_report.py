@@ -7,12 +7,18 @@ import pytest
 from playwright.sync_api import BrowserContext, expect
 
 from loadtest.html import write_html
+from loadtest.results import Table
 from tests.browser.looks import CONTRAST
 from tests.browser.window import SCREENSHOTS
 from tests.support.results import result
 
 pytestmark = pytest.mark.browser
 
+STEPS = Table(
+    "Memory",
+    ["sessions", "hubs MiB", "hub KiB each"],
+    [[1_000.0, 120.0, 2.5], [10_000.0, 131.0, 1.6], [100_000.0, 280.0, 1.5]],
+)
 OUTSIDE = """() => [...document.querySelectorAll("svg.chart")].flatMap((chart) => {
     const frame = chart.getBoundingClientRect();
     return [...chart.querySelectorAll("text, .mark")].filter((part) => {
@@ -28,7 +34,7 @@ def test_it_is_all_there_without_a_network(
     make_context: Callable[..., BrowserContext], tmp_path: Path, scheme: str, device: str, width: int
 ) -> None:
     path = tmp_path / "report.html"
-    write_html([result(), result(title="Another run", problems=["a hug was lost"])], path)
+    write_html([result(), result(title="Another run", problems=["a hug was lost"], tables=[STEPS])], path)
     page = make_context(viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True).new_page()
     errors: list[str] = []
     requests: list[str] = []
@@ -41,7 +47,7 @@ def test_it_is_all_there_without_a_network(
     for chart in page.locator("svg.chart").all():
         mark = chart.locator(".mark").first
         expect(mark).to_be_visible()
-    assert page.locator("figure svg.chart").count() == 16
+    assert page.locator("figure svg.chart").count() == 18
     assert page.evaluate(OUTSIDE) == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert page.evaluate(CONTRAST) == []

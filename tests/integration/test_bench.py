@@ -9,7 +9,7 @@ from loadtest import bench
 from loadtest.catalogue import find_scenario
 from loadtest.cli import build_parser
 from loadtest.results import Result
-from loadtest.targets import OK_P99_MS, Target
+from loadtest.targets import LIVE_SESSIONS, OK_P99_MS, Target
 from tests.support.results import result
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
@@ -74,7 +74,7 @@ def test_every_target_is_measured_once() -> None:
 def test_the_growth_run_is_named_as_what_it_is(tmp_path: Path) -> None:
     assert bench.live_sessions(tmp_path / "growth.json") == []
     path = tmp_path / "growth.json"
-    path.write_bytes(msgspec.json.encode(result()))
+    path.write_bytes(msgspec.json.encode(result(rows=[LIVE_SESSIONS.row(120_000.0)])))
     (figure,) = bench.live_sessions(path)
-    assert figure.value == 10_000
+    assert figure.value == 120_000
     assert "not measured now, but on 2026-01-05" in figure.note

@@ -10,7 +10,7 @@ import pytest
 from loadtest.charts import Bar, bars, bullet
 from loadtest.html import STYLE, write_html
 from loadtest.pictures import phases, pictures
-from loadtest.results import Latency, Process, Result, Row, Sample
+from loadtest.results import Latency, Process, Result, Row, Sample, Table
 from tests.support.results import result, timeline
 
 pytestmark = pytest.mark.unit
@@ -86,6 +86,14 @@ def test_a_missed_bound_is_not_hidden(tmp_path: Path) -> None:
     assert "not every bound" in page.text
 
 
+def test_what_spoils_figures_is_told_before_them(tmp_path: Path) -> None:
+    page = read(tmp_path, result(notes=["two pairs", "WARNING: other programs used 0.9 cores"]))
+    assert "WARNING" not in page.text
+    assert page.text.index("other programs used 0.9 cores") < page.text.index("The pointer is")
+    assert page.text.count("two pairs") == 1
+    assert "Mind" not in read(tmp_path, result()).text
+
+
 def test_what_comes_from_outside_stays_text(tmp_path: Path) -> None:
     evil: dict[str, Any] = {
         "title": EVIL,
@@ -100,7 +108,8 @@ def test_what_comes_from_outside_stays_text(tmp_path: Path) -> None:
             for at in (1.0, 2.0)
         ],
         "processes": [Process(EVIL, 1, 1.0, 10, 20), Process("hub", 2, 1.0, 10, 20)],
-        "notes": [EVIL],
+        "notes": [EVIL, f"WARNING: {EVIL}"],
+        "tables": [Table(EVIL, [EVIL, EVIL, f"{EVIL} ms"], [[1.0, 2.0, 3.0], [2.0, 2.0, 3.0]])],
         "problems": [EVIL],
     }
     page = read(tmp_path, result(**evil), result(**evil))

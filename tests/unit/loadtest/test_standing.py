@@ -31,7 +31,7 @@ def test_a_distance_is_positive_on_the_good_side(target: object, value: float, m
 
 
 @pytest.mark.parametrize(
-    ("share", "text"), [(0.2, "+20 %"), (-0.07, "−7 %"), (0.0, "+0 %"), (11.0, "×12"), (-12.0, "−1,200 %")]
+    ("share", "text"), [(0.2, "+20 %"), (-0.07, "−7 %"), (0.0, "+0 %"), (11.0, "×12"), (-12.0, "×13")]
 )
 def test_shares_are_short(share: float, text: str) -> None:
     assert percent(share) == text
@@ -40,7 +40,7 @@ def test_shares_are_short(share: float, text: str) -> None:
 def test_the_table_shows_bounds_distances_and_change() -> None:
     figures = [Figure(OK_P99_MS, 6.0), Figure(HUG_HUB_CPU_US, 42.0, "WARNING: the client was busy")]
     lines = render_standing(figures, stored(hug_cpu_us=28.0, ok_p99_ms=1.0)).splitlines()
-    assert lines[0].split("  ")[-1] == "since 0.1.0"
+    assert lines[0].endswith("  since 0.1.0")
     ok, hug = (line.split() for line in lines[1:3])
     assert ok[-11:] == ["≤", "10", "ms", "+40", "%", "≤", "5", "ms", "−20", "%", "ok"]
     assert hug[-3:] == ["MISSED", "+50", "%"]
