@@ -1,4 +1,4 @@
-"""`hugmood loadtest` with hubs that die and readers that stop: that whoever comes back is followed, and nobody is forgotten."""
+"""`hugmood loadtest` with hubs that die, readers that stop and people who come and go: that everybody is followed."""
 
 import subprocess
 from pathlib import Path
@@ -86,3 +86,25 @@ def test_readers_stop_and_get_everything_in_the_end(tmp_path: Path) -> None:
     assert result["latencies"]["ok, all reading"]["count"] > 0
     assert result["latencies"]["ok, some stopped"]["count"] > 20 * 30
     assert any("found the hub's bye" in note for note in result["notes"])
+
+
+def test_an_evening_goes_by(tmp_path: Path) -> None:
+    out = tmp_path / "day.json"
+    options = ("--sessions", "120", "--rate", "40", "--processes", "2", "--seconds", "8", "--warm-up", "0.5")
+    done = loadtest("day", "--up", *options, "--json", str(out))
+    assert done.returncode == 0, done.stdout + done.stderr
+    result = load_json(out)
+    counts = result["counts"]
+    assert result["timeline"][-1]["sessions"] == 120
+    assert counts["sent"] == counts["accepted"] == counts["received"] == 340
+    assert counts["pulses"] >= counts["squeezes"] > 0
+    assert counts["changes of status"] > 0
+    assert counts["cut off"] == 0
+    assert {"ok", "delivery", "ok, coming and going", "pulse"} <= result["latencies"].keys()
+    assert figures(result)["hub_cores"] > 0
+
+
+def test_an_evening_of_too_few_is_refused() -> None:
+    done = loadtest("day", "--up", "--sessions", "10")
+    assert done.returncode == 2
+    assert "an even number of --sessions, and at least 12" in done.stderr
