@@ -98,10 +98,10 @@ def tail(label: str, series: Sequence[Series], count: int, unit: str, bounds: Se
     return _svg(label, parts)
 
 
-def over_steps(label: str, series: Sequence[Series], unit: str, what: str) -> str:
+def over_steps(label: str, series: Sequence[Series], unit: str, what: str, *, may_be_logarithmic: bool = True) -> str:
     """Lines with a dot for each step of a run, over how many of *what* there were."""
     xs = [x for one in series for x, _ in one.points]
-    across = covering(xs, may_be_logarithmic=True)
+    across = covering(xs, may_be_logarithmic=may_be_logarithmic)
     upwards = Linear(max((y for one in series for _, y in one.points), default=1.0))
     parts = [*_grid(across, upwards, unit, what), *(_line(one, across, upwards) for one in series)]
     parts += [_dot(one, point, across, upwards) for one in series for point in one.points]

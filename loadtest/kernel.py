@@ -6,15 +6,10 @@ from msgspec import Struct
 
 
 class Kernel(Struct, frozen=True):
-    """KiB at one moment. *slab*: structures such as sockets, files and inodes; *buffers*: bytes on their way in TCP.
-
-    *unavailable*: all memory that a new program could not have, user space included.
-    """
+    """KiB at one moment. *slab*: structures such as sockets, files and inodes; *buffers*: bytes on their way in TCP."""
 
     slab: int
     buffers: int
-    unavailable: int
-    sockets: int  # TCP sockets, both ends of a connection on this machine counting
 
     def since(self, before: "Kernel") -> "Kernel":
         """The growth."""
@@ -31,6 +26,4 @@ def look_at_kernel() -> Kernel:
         # What can be given back at once, file names read for example, is no socket's.
         slab=meminfo["SUnreclaim"],
         buffers=counts["mem"] * 4,
-        unavailable=meminfo["MemTotal"] - meminfo["MemAvailable"],
-        sockets=counts["inuse"],
     )

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from msgspec import Struct
+
 from loadtest import charts
 from loadtest.charts import COLOURS, Series
 from loadtest.figures import measure, number
@@ -22,36 +24,60 @@ COLOUR_OF = {
 }
 
 
-def step_pictures(tables: Sequence[Table]) -> list[Picture]:
+class Drawing(Struct, frozen=True):
+    """The columns of a table that have the same unit. *what*: of which its first column tells how many."""
+
+    title: str
+    unit: str
+    what: str
+    series: list[Series]
+
+    def chart(self) -> str:
+        """SVG. Totals stand over an even axis: whether they rise with the number is seen only there."""
+        is_total = self.unit in TOTALS
+        return charts.over_steps(self.title, self.series, self.unit, self.what, may_be_logarithmic=not is_total)
+
+
+def step_drawings(tables: Sequence[Table]) -> list[Drawing]:
     """Nothing for a table with a single row: there is nothing to compare."""
     return [
-        _picture(table, unit, [index for index, column in enumerate(table.columns) if index and _unit(column) == unit])
+        _drawing(table, unit, [index for index, column in enumerate(table.columns) if index and _unit(column) == unit])
         for table in tables
         if len(table.rows) > 1
         for unit in dict.fromkeys(_unit(column) for column in table.columns[1:])
     ]
 
 
-def _picture(table: Table, unit: str, columns: Sequence[int]) -> Picture:
-    what, rows = table.columns[0], sorted(table.rows)
-    names = [table.columns[index].removesuffix(unit).strip() for index in columns]
+def step_pictures(tables: Sequence[Table]) -> list[Picture]:
+    """The drawings with what is said of them."""
+    return [_picture(drawing) for drawing in step_drawings(tables)]
+
+
+def _drawing(table: Table, unit: str, columns: Sequence[int]) -> Drawing:
+    rows, names = sorted(table.rows), [table.columns[index].removesuffix(unit).strip() for index in columns]
     series = [
         Series(name, [(row[0], row[index]) for row in rows], colour)
         for name, index, colour in zip(names, columns, _colours(names), strict=False)
     ]
-    first, last = ((number(row[0]), measure(row[columns[0]], unit)) for row in (rows[0], rows[-1]))
+    title = _title(unit) or ", ".join(names)
+    title = table.title if table.title.lower() == title else f"{table.title}: {title}"
+    return Drawing(title, unit, table.columns[0], series)
+
+
+def _picture(drawing: Drawing) -> Picture:
+    what, unit, series = drawing.what, drawing.unit, drawing.series
+    first, last = ((number(x), measure(y, unit)) for x, y in (series[0].points[0], series[0].points[-1]))
     if unit == "/s":
         good = f"Good: a line that stays where it is, however many {what} there are already."
     elif unit in TOTALS:
         good = f"Good: lines that rise no faster than the number of {what}, and are low."
     else:
         good = f"Good: level lines. Each costs the same however many {what} there are; a line that rises shows what would break first."
-    title = _title(unit) or ", ".join(names)
     return Picture(
-        table.title if table.title.lower() == title else f"{table.title}: {title}",
-        f"{names[0]}: {first[1]} with {first[0]} {what}, {last[1]} with {last[0]}.",
+        drawing.title,
+        f"{series[0].name}: {first[1]} with {first[0]} {what}, {last[1]} with {last[0]}.",
         good,
-        charts.over_steps(f"{table.title}, {unit}", series, unit, what),
+        drawing.chart(),
         charts.legend([(one.colour, one.name, measure(one.points[-1][1], unit)) for one in series]),
     )
 

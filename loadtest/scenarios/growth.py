@@ -5,15 +5,14 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 
-from msgspec import Struct
-
 from loadtest.arguments import count, rate, seconds
-from loadtest.conductor import Conductor, Span
+from loadtest.conductor import Conductor
 from loadtest.entering import enter_all
+from loadtest.growth import Held, Step, growth_tables
 from loadtest.histogram import Histogram
-from loadtest.kernel import Kernel, look_at_kernel
+from loadtest.kernel import look_at_kernel
 from loadtest.people import Person, pairs_of_friends
-from loadtest.results import Latency, Row, Table
+from loadtest.results import Row, Table
 from loadtest.rows import bounded, latency_rows
 from loadtest.scenario import Orders, Scenario
 from loadtest.scenarios.hugs import HugsLoad
@@ -21,8 +20,6 @@ from loadtest.scenarios.idle import Idle
 from loadtest.targets import LIVE_SESSIONS, SESSION_KIB
 
 CALM_S = 2.0  # until buffers of an opening are free again, and the last hugs have arrived
-MIB = 1024  # KiB
-ALL_KINDS = ("hub", "valkey", "postgres", "worker", "load")
 
 
 class GrowthLoad(HugsLoad):
@@ -84,27 +81,6 @@ class GrowthLoad(HugsLoad):
             member.close()
 
 
-class Memory(Struct, frozen=True):
-    """KiB at one moment: of each kind of process, and of the kernel."""
-
-    rss: dict[str, int]
-    hub_pss: int
-    kernel: Kernel
-
-
-class Step(Struct, frozen=True):
-    """What was measured with so many sessions. *memory*: when all had been still for a while."""
-
-    sessions: int
-    nodes: list[int]  # sessions on each
-    opening: Span
-    idle: Span
-    hugs: Span
-    ok: Latency
-    delivery: Latency
-    memory: Memory
-
-
 class Growth(Scenario):
     """The phases over and over, with more sessions each time."""
 
@@ -130,8 +106,7 @@ class Growth(Scenario):
     def __init__(self, options: argparse.Namespace) -> None:
         super().__init__(options)
         self._steps: list[Step] = []
-        self._before: Memory | None = None
-        self._sessions_before = 0
+        self._before: Held | None = None
 
     @classmethod
     def add_options(cls, parser: argparse._ArgumentGroup) -> None:
@@ -171,7 +146,7 @@ class Growth(Scenario):
         await conductor.open()
         await conductor.warm_up()
         await asyncio.sleep(CALM_S)
-        self._before, self._sessions_before = await _look(conductor), conductor.sessions
+        self._before = await _look(conductor)
         for sessions in steps(self.options.first, self.options.sessions):
             self._steps.append(await self._step(conductor, sessions))
         await conductor.settle()
@@ -183,7 +158,7 @@ class Growth(Scenario):
         await asyncio.sleep(CALM_S)
         async with conductor.phase(f"idle at {sessions:,}", self.options.idle):
             await asyncio.sleep(self.options.idle)
-        memory = await _look(conductor)
+        held = await _look(conductor)
         before = {name: histogram.copy() for name, histogram in conductor.histograms.items()}
         await conductor.run()
         await asyncio.sleep(CALM_S)
@@ -203,7 +178,7 @@ class Growth(Scenario):
             conductor.running,
             ok,
             delivery,
-            memory,
+            held,
         )
 
     def rows(self, conductor: Conductor) -> list[Row]:
@@ -211,10 +186,10 @@ class Growth(Scenario):
         if not self._steps or self._before is None:
             return []
         last = self._steps[-1]
-        grown = last.sessions - self._sessions_before
-        rss = (last.memory.rss["hub"] - self._before.rss["hub"]) / grown
-        pss = (last.memory.hub_pss - self._before.hub_pss) / grown
-        kernel = last.memory.kernel.since(self._before.kernel)
+        grown = last.sessions - self._before.sessions
+        rss = (last.held.rss["hub"] - self._before.rss["hub"]) / grown
+        pss = (last.held.hub_pss - self._before.hub_pss) / grown
+        kernel = last.held.kernel.since(self._before.kernel)
         return [
             bounded("live_sessions", "live sessions", last.sessions, "", LIVE_SESSIONS),
             bounded("session_rss_kib", "hub memory per session, RSS", rss, "KiB", SESSION_KIB),
@@ -228,69 +203,7 @@ class Growth(Scenario):
 
     def tables(self) -> list[Table]:
         """A row for each step."""
-        return [
-            Table(
-                "Opening them",
-                ["sessions", "openings/s", *_cpu_columns("opening"), "fewest on a hub", "most on a hub"],
-                [
-                    [
-                        step.sessions,
-                        step.opening.count("opened") / step.opening.seconds,
-                        *_cpu(step.opening, step.opening.count("opened")),
-                        step.nodes[0],
-                        step.nodes[-1],
-                    ]
-                    for step in self._steps
-                ],
-            ),
-            Table(
-                "While nothing happens",
-                ["sessions", *(f"{kind} cores" for kind in ALL_KINDS)],
-                [[step.sessions, *(_cores(step.idle, kind) for kind in ALL_KINDS)] for step in self._steps],
-            ),
-            Table(
-                "While some hug",
-                ["sessions", *_cpu_columns("hug"), "ok p50 ms", "ok p99 ms", "delivery p50 ms", "delivery p99 ms"],
-                [
-                    [
-                        step.sessions,
-                        *_cpu(step.hugs, step.hugs.count("accepted")),
-                        *(step.ok.p50, step.ok.p99, step.delivery.p50, step.delivery.p99),
-                    ]
-                    for step in self._steps
-                ],
-            ),
-            Table("Memory", MEMORY_COLUMNS, [self._memory_row(step) for step in self._steps]),
-        ]
-
-    def _memory_row(self, step: Step) -> list[float]:
-        if self._before is None:
-            raise RuntimeError("there is a step, but nothing before it")
-        kernel, grown = step.memory.kernel.since(self._before.kernel), step.sessions - self._sessions_before
-        user = step.memory.rss["hub"] - self._before.rss["hub"]
-        return [
-            step.sessions,
-            *(step.memory.rss.get(kind, 0) / MIB for kind in ("hub", "valkey", "postgres", "load")),
-            (kernel.slab + kernel.buffers) / MIB,
-            user / grown,
-            kernel.slab / grown,
-            kernel.buffers / grown,
-            kernel.unavailable / grown,
-        ]
-
-
-MEMORY_COLUMNS = [
-    "sessions",
-    "hubs MiB",
-    "Valkey MiB",
-    "PostgreSQL MiB",
-    "load MiB",
-    "kernel grown MiB",
-    "hub KiB each",
-    "kernel KiB each",
-    "TCP buffers KiB each",
-    "machine KiB each",
-]
+        return [] if self._before is None else growth_tables(self._steps, self._before)
 
 
 def steps(first: int, last: int) -> list[int]:
@@ -302,18 +215,6 @@ def steps(first: int, last: int) -> list[int]:
     return [*found, last]
 
 
-async def _look(conductor: Conductor) -> Memory:
+async def _look(conductor: Conductor) -> Held:
     await conductor.sample()
-    return Memory(conductor.rss_kib(), conductor.pss_kib("hub"), look_at_kernel())
-
-
-def _cpu_columns(what: str) -> list[str]:
-    return [f"hub µs/{what}", f"Valkey µs/{what}", f"PostgreSQL µs/{what}", f"load µs/{what}"]
-
-
-def _cpu(span: Span, times: int) -> list[float]:
-    return [1e6 * span.cpu_s.get(kind, 0.0) / max(1, times) for kind in ("hub", "valkey", "postgres", "load")]
-
-
-def _cores(span: Span, kind: str) -> float:
-    return span.cpu_s.get(kind, 0.0) / span.seconds
+    return Held(conductor.sessions, conductor.rss_kib(), conductor.pss_kib("hub"), look_at_kernel())
