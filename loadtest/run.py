@@ -25,7 +25,7 @@ from loadtest.stack import Stack
 
 SESSIONS_PER_CHILD = 9_000  # so that one Python process is not what is measured
 FILES_SPARE = 100  # of a child: what it opens besides sessions
-PORTS_PER_SOURCE = 10_000  # of one local address: beyond 14,000 the kernel takes a millisecond to find a free one
+PORTS_PER_SOURCE = 5_000  # of one local address: beyond 7,000 the kernel takes a millisecond to find a free one
 BUSY_CORES = 0.85  # of a load process, from which on it is itself what is measured
 OTHERS_CORES = 0.1  # of programs that are no part of the run
 LATE_MS = 5.0  # at the 99th percentile
