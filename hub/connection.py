@@ -18,8 +18,7 @@ from protocol.frames import BINARY, CLOSE, PING, TEXT, FrameParser, close_frame,
 from protocol.frames import PONG as PONG_OPCODE
 
 CLIENT_MESSAGE_MAX_BYTES = 16 * 1024
-WRITE_HIGH_BYTES = 64 * 1024
-WRITE_LOW_BYTES = 16 * 1024
+GATHERED_MAX_BYTES = 32 * 1024  # in one tick; what can wait, or is told anew anyway, is not written beyond it
 PING_AFTER_S = 25
 PONG_WITHIN_S = 10
 STALLED_MAX_S = 30
@@ -101,7 +100,7 @@ class Connection(asyncio.Protocol):
         self._stalled_at = 0
         self._close_by = 0
         counts.opened += 1
-        transport.set_write_buffer_limits(WRITE_HIGH_BYTES, WRITE_LOW_BYTES)
+        transport.set_write_buffer_limits(0)  # what the kernel does not take at once is a stall: enough hides there
         sweep.add(self, sweep.now + HELLO_S + 1)
 
     # Bytes from the client
@@ -177,7 +176,7 @@ class Connection(asyncio.Protocol):
 
     def take(self, payload: Payload) -> bool:
         """Queue *payload* if there is room for it."""
-        if self._stalled_at or self._close_by or self._gathered_bytes > WRITE_HIGH_BYTES:
+        if self._stalled_at or self._close_by or self._gathered_bytes > GATHERED_MAX_BYTES:
             return False
         self._gather(payload.json if self._is_json else payload.bytes_as(self.form))
         return True
@@ -197,7 +196,7 @@ class Connection(asyncio.Protocol):
         gathered = self._gathered
         if gathered is None:
             return
-        was_full = self._gathered_bytes > WRITE_HIGH_BYTES
+        was_full = self._gathered_bytes > GATHERED_MAX_BYTES
         self._gathered = self.session.bundle = None
         self._gathered_bytes = 0
         self._write_now(gathered[0] if len(gathered) == 1 else b"".join(gathered))
@@ -214,11 +213,11 @@ class Connection(asyncio.Protocol):
         counts.bytes_out += len(data)
 
     def has_room(self) -> bool:
-        """May more be written without buffering beyond the high-water mark?"""
-        return not self._stalled_at and not self._close_by and self._gathered_bytes <= WRITE_HIGH_BYTES
+        """Does the kernel take what is written, and is it not too much for one tick?"""
+        return not self._stalled_at and not self._close_by and self._gathered_bytes <= GATHERED_MAX_BYTES
 
     def pause_writing(self) -> None:
-        """asyncio: the kernel and our buffer are full. Nothing is taken from a client that does not read."""
+        """asyncio: the kernel's buffer is full. Nothing is taken from a client that does not read."""
         self._stalled_at = self._sweep.now
         self._counts.slow += 1
         if not self._close_by:

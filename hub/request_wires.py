@@ -13,8 +13,6 @@ from hub.connection import (
     CLOSE_WITHIN_S,
     PING_AFTER_S,
     STALLED_MAX_S,
-    WRITE_HIGH_BYTES,
-    WRITE_LOW_BYTES,
     ConnectionCounts,
 )
 from hub.forms import Form, Payload
@@ -26,6 +24,8 @@ from protocol.codec import Codec
 from protocol.codes import CloseCode
 from protocol.rest_live import POLLED_BYTES
 
+WRITE_HIGH_BYTES = 64 * 1024
+WRITE_LOW_BYTES = 16 * 1024
 RETRY_HINT_MS = 2_000  # after which a browser's EventSource comes back by itself
 AGAIN_MS = 2_000
 _HEARTBEAT = b":\n\n"

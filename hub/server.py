@@ -22,7 +22,9 @@ from storage.hug_commits import HugCommits
 from storage.mutuals import Mutuals
 
 LISTEN_BACKLOG = 4096
-SEND_BUFFER_BYTES = 64 * 1024  # without it megabytes hide in the kernel before anybody notices a slow reader
+SEND_BUFFER_BYTES = (
+    32 * 1024
+)  # the kernel takes twice that; without it megabytes hide in the kernel before anybody notices a slow reader
 DRAIN_BATCH = 500
 DRAIN_PAUSE_S = 0.05
 RETRY_MAX_MS = 2_000

@@ -49,7 +49,7 @@ class Wire(Protocol):
         """Queue *payload* in the form of this wire, if there is room for it."""
 
     def has_room(self) -> bool:
-        """May more be written without buffering beyond the high-water mark?"""
+        """May more be written without piling up here?"""
 
     def hold(self) -> None:
         """Read nothing more from the client for now."""

@@ -53,8 +53,8 @@ class MemoryTransport:
     def resume_reading(self) -> None:
         self.is_reading = True
 
-    def set_write_buffer_limits(self, high: int, low: int) -> None:
-        assert high > low
+    def set_write_buffer_limits(self, high: int) -> None:
+        assert high == 0
 
 
 class ImmediateTick(TickWriter):

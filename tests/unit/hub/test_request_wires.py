@@ -5,11 +5,11 @@ from typing import Any, cast
 
 import pytest
 
-from hub.connection import STALLED_MAX_S, WRITE_HIGH_BYTES, WRITE_LOW_BYTES, ConnectionCounts
+from hub.connection import STALLED_MAX_S, ConnectionCounts
 from hub.forms import Payload
 from hub.line import Line
 from hub.node import Node
-from hub.request_wires import EventStream
+from hub.request_wires import WRITE_HIGH_BYTES, WRITE_LOW_BYTES, EventStream
 from hub.session import Session, State
 from hub.sweep import Sweep
 from protocol.codec import numbered
