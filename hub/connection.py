@@ -143,9 +143,9 @@ class Connection(asyncio.Protocol):
 
     def _answer_close(self, payload: bytes) -> None:
         if not self._close_by:
-            self.flush()
             code = int.from_bytes(payload[:2]) if payload else CloseCode.NORMAL
-            self._write_now(close_frame(code))
+            self.write(close_frame(code))
+            self.flush()
         self._end_reading()
         self._transport.close()
 
@@ -175,10 +175,18 @@ class Connection(asyncio.Protocol):
             self._gather(data)
 
     def take(self, payload: Payload) -> bool:
-        """Queue *payload* if there is room for it."""
+        """Queue *payload* if there is room for it. Only for a session that is live."""
         if self._stalled_at or self._close_by or self._gathered_bytes > GATHERED_MAX_BYTES:
             return False
-        self._gather(payload.json if self._is_json else payload.bytes_as(self.form))
+        data = payload.json if self._is_json else payload.bytes_as(self.form)
+        if self._gathered is not None:
+            self._gather(data)
+        else:  # the usual way, without a detour
+            self._gathered = gathered = [data]
+            self._gathered_bytes = len(data)
+            self._tick.add(self)
+            if self._is_json:
+                self.session.bundle = gathered
         return True
 
     def _gather(self, data: bytes) -> None:
@@ -199,11 +207,7 @@ class Connection(asyncio.Protocol):
         was_full = self._gathered_bytes > GATHERED_MAX_BYTES
         self._gathered = self.session.bundle = None
         self._gathered_bytes = 0
-        self._write_now(gathered[0] if len(gathered) == 1 else b"".join(gathered))
-        if was_full and not self._stalled_at:
-            self.session.room_again()
-
-    def _write_now(self, data: bytes) -> None:
+        data = gathered[0] if len(gathered) == 1 else b"".join(gathered)
         try:
             self._transport.write(data)
         except RuntimeError:
@@ -211,6 +215,8 @@ class Connection(asyncio.Protocol):
         counts = self._counts
         counts.writes += 1
         counts.bytes_out += len(data)
+        if was_full and not self._stalled_at:
+            self.session.room_again()
 
     def has_room(self) -> bool:
         """Does the kernel take what is written, and is it not too much for one tick?"""
