@@ -155,6 +155,8 @@ class DayLoad(Load):
         await settled(lambda: all(room.is_settled() for room in self._rooms), lambda: self.counts["pulses"], SETTLE_S)
         for room in self._rooms:
             self.problems += room.ended()
+        if gone := sum(not device.is_in() for device in self._devices):
+            self.problems.append(f"{gone} sessions were not open in the end")
         self.problems += [f"a session was cut off: {absence.reason}" for absence in self._attendance.absences]
 
     def tally(self) -> None:

@@ -36,7 +36,6 @@ def test_a_hub_is_killed_and_everybody_comes_back(tmp_path: Path) -> None:
     assert counts["cut off"] == counts["back"] == found["cut_off"] > 0
     assert counts["sent"] == counts["accepted"] == counts["received"] == 650
     assert result["latencies"]["coming back"]["count"] == counts["back"]
-    assert result["timeline"][-1]["sessions"] == 60
     assert 0 < found["back_p99_s"] <= found["storm_s"]
     assert found["stampede"] > 0
     assert any(note.startswith("0 were told to go") for note in result["notes"])
@@ -95,7 +94,6 @@ def test_an_evening_goes_by(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     result = load_json(out)
     counts = result["counts"]
-    assert result["timeline"][-1]["sessions"] == 120
     assert counts["sent"] == counts["accepted"] == counts["received"] == 340
     assert counts["pulses"] >= counts["squeezes"] > 0
     assert counts["changes of status"] > 0
