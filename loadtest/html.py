@@ -83,7 +83,7 @@ def _verdict(result: Result) -> str:
     if missed:
         head = "Every promise was kept, but not every bound"
         return banner("fair", head, "Nothing was lost, doubled or out of order. Too much, or too little:", missed)
-    within = f" {bounded} of {bounded} figures with a bound are within it." if bounded else ""
+    within = f" Bounds kept: {bounded} of {bounded}." if bounded else ""
     return banner("good", "Every promise was kept", f"Nothing was lost, doubled or out of order.{within}")
 
 
@@ -124,7 +124,7 @@ def _section(result: Result, place: int) -> str:
         f'<p class="soft">{escape(measure(round(result.seconds, 1), "s"))} measured on {escape(where)}, '
         f"HugMood {escape(result.version)}, {escape(_moment(result.started_at))}</p></header>\n"
         f"{_verdict(result)}\n"
-        f"{_notes(result.notes)}{_figures(result.rows)}"
+        f"{_mind(result.notes)}{_figures(result.rows)}{_notes(result.notes)}"
         f'{head}<div class="pictures">{drawn}</div>\n'
         f"{_tables(result)}</article>\n"
     )
@@ -163,14 +163,16 @@ def _card(row: Row) -> str:
     )
 
 
-def _notes(notes: Sequence[str]) -> str:
-    """What makes the figures say less than they seem to is told first, and cannot be overlooked."""
+def _mind(notes: Sequence[str]) -> str:
+    """What makes figures say less than they seem to is told before them, and cannot be overlooked."""
     warnings = [note.removeprefix(WARNING) for note in notes if note.startswith(WARNING)]
-    others = "".join(f"<li>{escape(note)}</li>" for note in notes if not note.startswith(WARNING))
-    mind = banner("fair", "Mind, when you read these figures", "What was measured is in part something else:", warnings)
-    return (mind if warnings else "") + (
-        f'<h2>To know with them</h2><ul class="notes">{others}</ul>\n' if others else ""
-    )
+    words = "What was measured is in part something else:"
+    return banner("fair", "Mind, when you read these figures", words, warnings) if warnings else ""
+
+
+def _notes(notes: Sequence[str]) -> str:
+    items = "".join(f"<li>{escape(note)}</li>" for note in notes if not note.startswith(WARNING))
+    return f'<h2>To know with them</h2><ul class="notes">{items}</ul>\n' if items else ""
 
 
 def _picture(picture: Picture) -> str:

@@ -55,7 +55,7 @@ def read(tmp_path: Path, *results: Result) -> Reader:
 def test_a_run_without_problems_says_so_first(tmp_path: Path) -> None:
     page = read(tmp_path, result())
     assert "Every promise was kept" in page.text
-    assert "4 of 4 figures with a bound are within it" in page.text
+    assert "Bounds kept: 4 of 4." in page.text
     assert page.text.index("Every promise was kept") < page.text.index("The pointer is")
     for said in (
         "6.21 ms",
