@@ -64,7 +64,7 @@ def test_unicast_at_a_rate(place: Place, tmp_path: Path, burst: int) -> None:
     assert counts["sent"] == counts["answered"] == counts["delivered"] == 1_600  # with two seconds of warming up
     assert result["latencies"]["unicast"]["count"] == result["latencies"]["ok"]["count"] == 800
     assert figure(result, "unicast_lost") == 0
-    assert figure(result, "unicast_cpu_us") > 0
+    assert figure(result, "unicast_cpu_us") >= 0  # counted in steps of 10 ms
 
 
 def test_unicast_as_fast_as_it_goes(place: Place, tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_rooms_with_the_same_members(place: Place, tmp_path: Path, pattern: str,
     counts = result["counts"]
     assert counts["squeezes"] == counts["answered"] == 84  # 7/s for each room
     assert counts["pulses"] > 0
-    assert figure(result, f"room_{pattern}_cpu_us") > 0
+    assert figure(result, f"room_{pattern}_cpu_us") >= 0  # counted in steps of 10 ms
     assert figure(result, "pulse_p99_ms") > 0
 
 
@@ -99,7 +99,7 @@ def test_presence_that_friends_see(place: Place, tmp_path: Path, processes: str)
     counts = result["counts"]
     assert counts["changes"] == counts["answered"] == 16
     assert counts["seen"] > 0
-    assert figure(result, "presence_cpu_us") > 0
+    assert figure(result, "presence_cpu_us") >= 0  # counted in steps of 10 ms
 
 
 def test_presence_that_changes_too_often_is_merged(place: Place, tmp_path: Path) -> None:
