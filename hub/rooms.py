@@ -34,6 +34,7 @@ class Room:
         "host",
         "id",
         "is_completing",
+        "is_due",
         "is_news",
         "next_pulse",
         "others",
@@ -62,6 +63,7 @@ class Room:
         self.is_news = False  # the next pulse tells state, host and count
         self.next_pulse = 0.0
         self.timer: asyncio.TimerHandle | None = None
+        self.is_due = False  # there is a pulse at the end of this tick
         self.warmth = Warmth()
         self.others: dict[str, Warm] = {}
         self.is_completing = False
@@ -78,6 +80,7 @@ class Rooms:
         self._clock = clock
         self.rooms: dict[str, Room] = {}
         self._of_user: dict[str, set[str]] = {}
+        self._due: list[Room] = []
         self.stale: set[str] = set()  # rooms to be read anew
         self.on_stale: Callable[[], None] = lambda: None
         self.on_big_squeeze: Callable[[str], None] = lambda _room: None
@@ -128,10 +131,9 @@ class Rooms:
 
     def _drop(self, room: Room) -> None:
         """Nobody here is in the room any more."""
-        if room.timer is not None:
-            room.timer.cancel()
-            if room.squeezes:
-                self._publish_squeezes(room)
+        self._rest(room)
+        if room.squeezes:
+            self._publish_squeezes(room)
         for user in list(room.users):
             self._unseat(room, user)
         self.stale.discard(room.id)
@@ -249,8 +251,7 @@ class Rooms:
         room.squeezes += 1
         room.strength += strength
         room.warmth.squeezed(user, self._clock())
-        if room.timer is None:
-            self._beat(room)
+        self._beat(room)
 
     def squeeze_from_afar(self, user: str, room_id: str, strength: float) -> None:
         """*user*, who has a seat but no session here, squeezes the room."""
@@ -278,16 +279,38 @@ class Rooms:
             self._beat(room)
 
     def _beat(self, room: Room) -> None:
-        """A pulse at the next possible moment: at once, if the last one is long enough ago."""
-        if room.timer is None:
-            delay = max(0.0, room.next_pulse - self._loop.time())
-            room.timer = self._loop.call_later(delay, self._pulse, room)
+        """A pulse at the next possible moment: in this tick, if the last one is long enough ago."""
+        if room.timer is not None or room.is_due:
+            return
+        delay = room.next_pulse - self._loop.time()
+        if delay > 0:
+            room.timer = self._loop.call_later(delay, self._has_rested, room)
+        else:
+            self._has_rested(room)
 
-    def _pulse(self, room: Room) -> None:
+    def _has_rested(self, room: Room) -> None:
+        """All rooms of a tick pulse together: who is in several of them gets it all in one write."""
+        room.timer, room.is_due = None, True
+        if not self._due:
+            self._loop.call_soon(self._pulse_all)
+        self._due.append(room)
+
+    def _pulse_all(self) -> None:
+        due, self._due = self._due, []
+        now = self._loop.time()
+        for room in due:
+            if room.is_due:
+                room.next_pulse = now + PULSE_EVERY_S
+                self._pulse(room)
+
+    def _rest(self, room: Room) -> None:
+        room.is_due = False
         if room.timer is not None:
             room.timer.cancel()
             room.timer = None
-        room.next_pulse = self._loop.time() + PULSE_EVERY_S
+
+    def _pulse(self, room: Room) -> None:
+        self._rest(room)
         count = room.squeezes + room.heard
         strength = room.strength + room.heard_strength
         if room.squeezes:
