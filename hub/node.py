@@ -65,7 +65,7 @@ class Node:
         self.behind: set[Member] = set()
         self.on_behind: Callable[[], None] = lambda: None  # wakes the mailbox reader
         self.on_rank: Callable[[str], None] = lambda _user: None  # wakes the registrar
-        self.on_empty: Callable[[str], None] = lambda _user: None  # the last session of a user here has ended
+        self.on_moved: Callable[[str], None] = lambda _user: None  # a session of a user has come or gone
         self.delivered = 0
 
     def join(self, member: Member) -> None:
@@ -74,6 +74,7 @@ class Node:
         if seat is None:
             seat = self.seats[member.user] = Seat(member.user)
         seat.members.append(member)
+        self.on_moved(member.user)
         self._rank(seat)
 
     def leave(self, member: Member) -> None:
@@ -85,7 +86,7 @@ class Node:
         seat.members.remove(member)
         if not seat.members:
             del self.seats[member.user]
-            self.on_empty(member.user)
+        self.on_moved(member.user)
         self._rank(seat)
 
     def rank_changed(self, member: Member) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from domain.errors import Conflict
 from domain.squeezes import SLICE_MS, WINDOW_SLICES, Warm, Warmth, is_big
 from hub.forms import Payload
-from hub.node import Node, Seat
+from hub.node import Member, Node, Seat
 from protocol.codec import encode_body
 from protocol.events import GroupJoined, GroupLeft, GroupPulse, UserRef
 from protocol.nodes import Mover, RoomChange, RoomMail, Squeezes
@@ -28,6 +28,7 @@ class Room:
     """One room, as far as this node has members in it."""
 
     __slots__ = (
+        "audience",
         "count",
         "heard",
         "heard_strength",
@@ -56,6 +57,7 @@ class Room:
         self.count = 0
         self.users: dict[str, int] = {}  # members who are connected here → version with which they came in
         self.seats: dict[str, Seat] = {}  # the same members → where their sessions are
+        self.audience: list[Member] | None = None  # all sessions of all seats; None: not gathered since one has moved
         self.squeezes = 0  # here, since the last pulse
         self.strength = 0.0
         self.heard = 0  # from other nodes, since the last pulse
@@ -86,7 +88,7 @@ class Rooms:
         self.on_big_squeeze: Callable[[str], None] = lambda _room: None
         self.squeezed = 0
         self.pulses = 0
-        node.on_empty = self.user_gone
+        node.on_moved = self.session_moved
         listener.on_room = self.receive
 
     # Who is here
@@ -99,10 +101,14 @@ class Rooms:
                 self._seat(room, user, 0)
             self._read_anew(room_id)
 
-    def user_gone(self, user: str) -> None:
-        """The last session of *user* here has ended; their seats are kept elsewhere."""
-        for room_id in self._of_user.pop(user, ()):
+    def session_moved(self, user: str) -> None:
+        """A session of *user* has come or gone; if it was the last here, their seats are kept elsewhere."""
+        is_here = user in self._node.seats
+        for room_id in tuple(self._of_user.get(user, ())):
             room = self.rooms[room_id]
+            if is_here:
+                room.audience = None
+                continue
             self._unseat(room, user)
             if not room.users:
                 self._drop(room)
@@ -117,11 +123,13 @@ class Rooms:
     def _seat(self, room: Room, user: str, version: int) -> None:
         room.users[user] = version
         room.seats[user] = self._node.seats[user]
+        room.audience = None
         self._of_user.setdefault(user, set()).add(room.id)
 
     def _unseat(self, room: Room, user: str) -> None:
         room.users.pop(user, None)
         room.seats.pop(user, None)
+        room.audience = None
         room.warmth.forget(user)
         mine = self._of_user.get(user)
         if mine is not None:
@@ -339,13 +347,14 @@ class Rooms:
         room.is_news = False
         payload = Payload(encode_body(pulse))
         key, frame = room.id, payload.json
-        for seat in room.seats.values():
-            for member in seat.members:
-                bundle = member.bundle
-                if bundle is None:
-                    member.show(key, payload)
-                else:  # not the first in this tick: the shortest way
-                    bundle.append(frame)
+        if room.audience is None:
+            room.audience = [member for seat in room.seats.values() for member in seat.members]
+        for member in room.audience:
+            bundle = member.bundle
+            if bundle is None:
+                member.show(key, payload)
+            else:  # not the first in this tick: the shortest way
+                bundle.append(frame)
         self.pulses += 1
 
     def big_squeeze_failed(self, room_id: str) -> None:

@@ -2,7 +2,8 @@
 
 The hub merges the squeezes of a room into at most one pulse a member and 120 ms. Many messages to many people are
 therefore made with several rooms: squeezed one after the other each member gets them one by one (`spaced`), squeezed
-at once it gets them all in one tick (`burst`). `merge` is for one room that most of its members squeeze.
+eight at once it gets these in one tick (`burst`; several such groups of rooms, or the hub would sleep most of the time).
+`merge` is for one room that most of its members squeeze.
 Checked for each member and room: the pulses add up to what was squeezed, and are at most ten a second.
 """
 
@@ -28,6 +29,7 @@ PATTERNS: dict[str, Target | None] = {"spaced": ROOM_SPACED_CPU_US, "burst": ROO
 MEMBERS_MIN, MEMBERS_MAX = 2, 10_000
 SQUEEZES_PER_S = 7  # of one room; beyond `TOLD_PER_S` several become one pulse
 TOLD_PER_S = 1 / 0.12
+BURST_ROOMS = 8  # squeezed at once
 SQUEEZERS = 8
 SQUEEZING_SHARE = 0.6  # of the members at most: with 80 % within a second the room would be complete
 JOINING_AT_ONCE = 200
@@ -100,7 +102,7 @@ class RoomLoad(Load):
             await asyncio.sleep(seconds)
             return
         options = self.orders.options
-        at_once = len(self._rooms) if options["pattern"] == "burst" else 1
+        at_once = BURST_ROOMS if options["pattern"] == "burst" else 1
         most = max(1, int(int(options["members"]) * SQUEEZING_SHARE))
         squeezing = self._members[: most if options["pattern"] == "merge" else min(most, SQUEEZERS)]
 
@@ -169,7 +171,7 @@ class Room(Scenario):
         super().__init__(options)
         is_merging = options.pattern == "merge"
         if options.rooms is None:
-            options.rooms = 1 if is_merging else 8
+            options.rooms = {"spaced": 8, "burst": 4 * BURST_ROOMS, "merge": 1}[options.pattern]
         if options.rate is None:
             options.rate = 1_000.0 if is_merging else float(SQUEEZES_PER_S * options.rooms)
         options.first_room = new_room_id()
@@ -178,12 +180,12 @@ class Room(Scenario):
     def add_options(cls, parser: argparse._ArgumentGroup) -> None:
         """How many, and how."""
         parser.add_argument("--members", type=count, default=1_000, metavar="N", help="of all rooms (%(default)s)")
-        parser.add_argument("--rooms", type=count, metavar="N", help="with the same members (8; with merge 1)")
+        parser.add_argument("--rooms", type=count, metavar="N", help="with the same members (8; burst: 32; merge: 1)")
         parser.add_argument(
             "--pattern",
             choices=PATTERNS,
             default="spaced",
-            help="spaced: one room after the other; burst: all rooms at once; merge: by most members, more often than "
+            help="spaced: one room after the other; burst: eight rooms at once; merge: by most members, more often than "
             "they can be told (%(default)s)",
         )
         parser.add_argument(
@@ -197,7 +199,7 @@ class Room(Scenario):
         """The rooms, and who squeezes how."""
         options = self.options
         rooms = "One room" if options.rooms == 1 else f"{options.rooms} rooms with the same"
-        how = {"spaced": "one after the other", "burst": "all at once", "merge": "merged"}[options.pattern]
+        how = {"spaced": "one after the other", "burst": f"{BURST_ROOMS} at once", "merge": "merged"}[options.pattern]
         return f"{rooms} {options.members:,} members, {options.rate:,.0f} squeezes a second, {how}"
 
     def people(self) -> int:
@@ -205,6 +207,8 @@ class Room(Scenario):
         options = self.options
         if not MEMBERS_MIN <= options.members <= MEMBERS_MAX:
             raise ValueError(f"a room has {MEMBERS_MIN} to {MEMBERS_MAX:,} members")
+        if options.pattern == "burst" and options.rooms % BURST_ROOMS:
+            raise ValueError(f"in bursts {BURST_ROOMS} rooms are squeezed at once: --rooms is a multiple of it")
         if options.pattern != "merge" and options.rate > TOLD_PER_S * options.rooms:
             raise ValueError(
                 f"{options.rooms} rooms can be told at most {TOLD_PER_S * options.rooms:.0f} times a second"
