@@ -17,6 +17,7 @@ from storage.rooms import RoomRow
 pytestmark = pytest.mark.unit
 
 ROOM = "01981f6e-7d3a-7c21-9a44-2f0d6f1c2b11"
+OTHER_ROOM = "01981f6e-7d3a-7c21-9a44-2f0d6f1c2b12"
 NOW_MS = 1_760_000_000_000
 
 
@@ -58,7 +59,7 @@ class Someone:
         self.got_more.set()
 
     def show(self, subject: str, payload: Payload) -> None:
-        assert subject == ROOM
+        assert subject in (ROOM, OTHER_ROOM)
         self.tell(payload)
 
     def offer(self, seq: int, payload: Payload) -> bool:
@@ -166,6 +167,36 @@ async def test_squeezes_of_all_nodes_come_as_few_pulses_that_add_up() -> None:
     assert sum(pulse["count"] for pulse in pulses) == 90
     assert sum(pulse["count"] * pulse["strength"] for pulse in pulses) == pytest.approx(30 * 0.25 + 30 * 1.5, abs=0.1)
     assert sum(mail.squeezes.count for mail in house.wires.told if mail.squeezes) == 30, "only our own are published"
+
+
+async def test_rooms_that_are_due_in_one_tick_pulse_before_anything_is_written() -> None:
+    house = House("ana")
+    for room in (ROOM, OTHER_ROOM):
+        house.rooms.apply(room, RoomChange(0, 1, "active", "ana", 1, [Mover("ana", "Ana")], []))
+    told_before_the_write: list[str] = []
+    house.rooms.squeeze("ana", ROOM, 1)
+    # As the answer to the first squeeze does it.
+    asyncio.get_running_loop().call_soon(
+        lambda: told_before_the_write.extend(pulse["id"] for pulse in house.got("ana", "group.pulse"))
+    )
+    house.rooms.squeeze("ana", OTHER_ROOM, 1)
+    await asyncio.sleep(0)
+    assert told_before_the_write == [ROOM, OTHER_ROOM]
+
+
+async def test_sessions_that_come_and_go_hear_the_rooms_of_their_user_meanwhile() -> None:
+    house = House("ana", "bo")
+    house.change(0, 2, joined="ana bo")
+    second = Someone("bo")
+    for expected in (0, 1, 1):
+        house.rooms.squeeze("ana", ROOM, 1)
+        before = len(house.got("bo", "group.pulse"))
+        await house.pulses("bo", before + 1)
+        assert len(second.got) == expected
+        if not expected:
+            house.node.join(second)  # type: ignore[arg-type]
+        else:
+            house.node.leave(second)  # type: ignore[arg-type]
 
 
 async def test_what_was_squeezed_until_the_end_is_told() -> None:
