@@ -31,7 +31,7 @@ from loadtest.wire import Lost
 from loadtest.works import Sizes, Turn, fan_out, idle, unicast
 
 PEERS: tuple[type[Peer], ...] = (Ours, Nats, Nchan, Mosquitto, WebsocketsHub, SocketIo, StarletteHub)
-SUMMARY = "The same work for this hub and for other servers, in turn, with what each of them costs."
+SUMMARY = "the same work for this hub and for other servers, in turn: what each of them costs"
 SECONDS_MAX = 20.0  # so that nobody has to answer pings while a work is measured
 
 
