@@ -63,13 +63,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--every-ms", type=rate, default=usual.every_ms, metavar="MS", help="between spaced messages (%(default)s)"
     )
-    run.add_argument("--pairs", type=count, default=usual.pairs, metavar="N", help="of unicast (%(default)s)")
+    run.add_argument("--pairs", type=count, default=usual.pairs, metavar="N", help="of unicast and trickle (%(default)s)")
     run.add_argument(
         "--rate",
         type=rate,
         default=usual.rate,
         metavar="R",
-        help="of unicast, messages a second of all pairs (%(default)s)",
+        help="of trickle, messages a second of all pairs (%(default)s)",
     )
     run.add_argument(
         "--connections", type=count, default=usual.connections, metavar="N", help="that idle (%(default)s)"
@@ -99,7 +99,7 @@ def _turns(peer: type[Peer], site: Site, options: argparse.Namespace) -> Iterato
                 yield idle(server, sizes)
             if wanted & {"bursts", "spaced"}:
                 yield from (turn for turn in fan_out(server, sizes) if turn.work in wanted)
-    if wanted & {"unicast", "full"}:
+    if wanted & {"unicast", "trickle"}:
         with _pinned(peer, site, peer.unicast_nodes, 2 * sizes.pairs) as server:
             yield from (turn for turn in unicast(server, sizes) if turn.work in wanted)
 

@@ -10,12 +10,12 @@ from loadtest.results import Machine
 from loadtest.table import columns
 from loadtest.works import Sizes, Turn
 
-WORKS = ("bursts", "spaced", "unicast", "full", "idle")
+WORKS = ("bursts", "spaced", "unicast", "trickle", "idle")
 HEADINGS = {
     "bursts": "fan-out, bursts",
     "spaced": "fan-out, spaced",
     "unicast": "unicast",
-    "full": "unicast, full speed",
+    "trickle": "unicast, trickle",
     "idle": "idle, KiB each",
 }
 OURS = "hugmood"

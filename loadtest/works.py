@@ -22,7 +22,7 @@ OUTSTANDING_MAX = 20  # messages that have not reached everybody
 WARM_UP_S = 1.0
 WARM_UP_CONNECTIONS = 50  # opened and closed before memory is looked at
 QUIET_S = 0.5
-IN_FLIGHT = 16  # of one pair at full speed: with more unanswered our hub stops reading
+IN_FLIGHT = 16  # of one pair: with more unanswered our hub stops reading
 TOO_MUCH_S = 0.1  # in which anything delivered twice would come
 SETTLE_WITHIN_S = 5.0  # without any progress, after which what is missing counts as lost
 MEMORY_SETTLE_S = 2.0
@@ -101,7 +101,7 @@ def fan_out(peer: Peer, sizes: Sizes) -> Iterator[Turn]:
 
 
 def unicast(peer: Peer, sizes: Sizes) -> Iterator[Turn]:
-    """Pairs, each on two nodes where there are two: in turn at an even rate, then all as fast as it goes. Raises: Lost."""
+    """Pairs, each on two nodes where there are two: all as fast as it goes, then in turn at an even rate. Raises: Lost."""
     senders, receivers = asyncio.run(_enter_pairs(peer, sizes.pairs))
     writing, reading = Crowd(senders, peer.mark), Crowd(receivers, peer.mark)
     messages = [peer.unicast(number) for number in range(sizes.pairs)]
@@ -109,15 +109,15 @@ def unicast(peer: Peer, sizes: Sizes) -> Iterator[Turn]:
     def send(number: int) -> None:
         writing.write(number % sizes.pairs, messages[number % sizes.pairs])
 
-    def publish(seconds: float) -> list[int]:
+    def trickle(seconds: float) -> list[int]:
         each = int(seconds * sizes.rate / sizes.pairs)
         _pace([reading, writing], each * sizes.pairs, 1 / sizes.rate, send)
         return [each] * sizes.pairs
 
     try:
         writing.quiet(QUIET_S)
-        yield _measure(peer, "unicast", sizes, reading, publish)
-        yield _measure(peer, "full", sizes, reading, lambda seconds: _fill(writing, reading, messages, seconds))
+        yield _measure(peer, "unicast", sizes, reading, lambda seconds: _fill(writing, reading, messages, seconds))
+        yield _measure(peer, "trickle", sizes, reading, trickle)
     finally:
         writing.close()
         reading.close()

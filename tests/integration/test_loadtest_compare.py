@@ -38,7 +38,7 @@ def compare(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 def test_messages_to_servers_that_are_always_here(tmp_path: Path) -> None:
     out = tmp_path / "figures.json"
-    works = ("--works", "bursts", "spaced", "unicast", "full")
+    works = ("--works", "bursts", "spaced", "unicast", "trickle")
     done = compare("--peers", "hugmood", "starlette", "websockets", *works, *TINY, "--json", str(out))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Everything published was delivered, once." in done.stdout
@@ -50,8 +50,8 @@ def test_messages_to_servers_that_are_always_here(tmp_path: Path) -> None:
         assert turns[peer, "bursts"]["deliveries"] % (10 * 12) == 0
         assert turns[peer, "bursts"]["deliveries"] >= 10 * 12
         assert turns[peer, "spaced"]["deliveries"] == 25 * 12
-        assert turns[peer, "unicast"]["deliveries"] == 30
-        assert turns[peer, "full"]["deliveries"] >= 3 * 16
+        assert turns[peer, "trickle"]["deliveries"] == 30
+        assert turns[peer, "unicast"]["deliveries"] >= 3 * 16
 
 
 def test_idle_connections_are_reachable_and_are_told_nothing(tmp_path: Path) -> None:
