@@ -18,14 +18,14 @@ import msgspec
 from msgspec import Struct
 
 from loadtest import targets
-from loadtest.figures import measure
-from loadtest.html import write_html
-from loadtest.machine import this_machine
+from loadtest.report.figures import measure
+from loadtest.report.html import write_html
+from loadtest.report.table import verdict
 from loadtest.results import Result
-from loadtest.stack import COMMAND, StackFailed
+from loadtest.server.machine import this_machine
+from loadtest.server.stack import COMMAND, StackFailed
+from loadtest.server.starting import second_start_s
 from loadtest.standing import Figure, Stored, load_stored, render_standing, save_stored, what_moved
-from loadtest.starting import second_start_s
-from loadtest.table import verdict
 from loadtest.targets import Target
 
 FIGURES = Path(__file__).parents[1] / "docs" / "figures"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
-from loadtest.figures import measure
+from loadtest.report.figures import measure
 from loadtest.results import Row
 
 _COMPARE: dict[str, Callable[[float, float], bool]] = {

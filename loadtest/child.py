@@ -18,9 +18,9 @@ import uvloop
 from msgspec import Struct
 
 from loadtest.catalogue import find_scenario
+from loadtest.clients.wire import Lost
 from loadtest.histogram import Histogram
 from loadtest.scenario import Load, Orders
-from loadtest.wire import Lost
 
 LINE_BYTES_MAX = 1 << 30
 

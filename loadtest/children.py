@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 
 from loadtest.child import LINE_BYTES_MAX, Command, Reply
+from loadtest.clients.wire import Lost
 from loadtest.scenario import Orders
-from loadtest.wire import Lost
 
 END_WITHIN_S = 5.0
 

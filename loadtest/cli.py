@@ -19,16 +19,16 @@ from loadtest import compare
 from loadtest.arguments import count, seconds, seconds_or_none
 from loadtest.bounds import Bound, broken, parse_bound, unknown_key
 from loadtest.catalogue import find_scenario, scenario_names
-from loadtest.html import write_html
-from loadtest.people import Person, load_people
-from loadtest.processes import Processes
+from loadtest.clients.people import Person, load_people
+from loadtest.clients.wire import Lost
 from loadtest.progress import Progress
+from loadtest.report.html import write_html
+from loadtest.report.table import render
 from loadtest.results import Result
 from loadtest.run import Interrupted, Plan, run_scenario
 from loadtest.scenario import Scenario
-from loadtest.stack import Stack, StackFailed, load_ready, own_stack
-from loadtest.table import render
-from loadtest.wire import Lost
+from loadtest.server.processes import Processes
+from loadtest.server.stack import Stack, StackFailed, load_ready, own_stack
 
 PROG = "hugmood loadtest"
 COMPARE = "compare"

@@ -15,9 +15,8 @@ from pathlib import Path
 import msgspec
 
 from loadtest.arguments import count, rate, seconds
+from loadtest.clients.wire import Lost
 from loadtest.comparison import WORKS, Setting, compare, render
-from loadtest.comparison_page import write_comparison
-from loadtest.machine import this_machine
 from loadtest.peers.mosquitto import Mosquitto
 from loadtest.peers.nats import Nats
 from loadtest.peers.nchan import Nchan
@@ -26,8 +25,9 @@ from loadtest.peers.peer import Peer, Site
 from loadtest.peers.socketio import SocketIo
 from loadtest.peers.starlette_hub import StarletteHub
 from loadtest.peers.websockets_hub import WebsocketsHub
-from loadtest.stack import StackFailed, temporary_folder
-from loadtest.wire import Lost
+from loadtest.report.comparison_page import write_comparison
+from loadtest.server.machine import this_machine
+from loadtest.server.stack import StackFailed, temporary_folder
 from loadtest.works import Sizes, Turn, fan_out, idle, unicast
 
 PEERS: tuple[type[Peer], ...] = (Ours, Nats, Nchan, Mosquitto, WebsocketsHub, SocketIo, StarletteHub)
@@ -63,7 +63,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--every-ms", type=rate, default=usual.every_ms, metavar="MS", help="between spaced messages (%(default)s)"
     )
-    run.add_argument("--pairs", type=count, default=usual.pairs, metavar="N", help="of unicast and trickle (%(default)s)")
+    run.add_argument(
+        "--pairs", type=count, default=usual.pairs, metavar="N", help="of unicast and trickle (%(default)s)"
+    )
     run.add_argument(
         "--rate",
         type=rate,

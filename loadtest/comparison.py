@@ -6,8 +6,8 @@ from statistics import median
 from msgspec import Struct
 
 from loadtest.peers.peer import SERVER
+from loadtest.report.table import columns
 from loadtest.results import Machine
-from loadtest.table import columns
 from loadtest.works import Sizes, Turn
 
 WORKS = ("bursts", "spaced", "unicast", "trickle", "idle")

@@ -18,11 +18,11 @@ from msgspec import Struct
 from loadtest.child import Report
 from loadtest.children import LoadProcess
 from loadtest.histogram import Histogram
-from loadtest.meter import Meter, Spent
 from loadtest.progress import Progress
 from loadtest.results import Latency, Process, Sample
 from loadtest.scenario import Orders, Scenario
-from loadtest.stack import Stack
+from loadtest.server.meter import Meter, Spent
+from loadtest.server.stack import Stack
 
 SAMPLE_EVERY_S = 1.0
 PROBLEMS_KEPT = 1_000

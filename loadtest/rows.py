@@ -1,8 +1,8 @@
 """Figures that several scenarios show, in the same words."""
 
 from loadtest.conductor import Conductor
-from loadtest.meter import KINDS
 from loadtest.results import Row
+from loadtest.server.meter import KINDS
 from loadtest.targets import Target
 
 KIND_NAMES = {"hub": "hub", "worker": "worker", "postgres": "PostgreSQL", "valkey": "Valkey", "load": "this load's own"}

@@ -13,15 +13,15 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from loadtest.clients.people import Person
 from loadtest.conductor import Conductor
-from loadtest.machine import this_machine
-from loadtest.meter import OTHER
-from loadtest.people import Person
-from loadtest.processes import pin
 from loadtest.progress import Progress
 from loadtest.results import Machine, Result
 from loadtest.scenario import LATE, Orders, Plain, Scenario
-from loadtest.stack import Stack
+from loadtest.server.machine import this_machine
+from loadtest.server.meter import OTHER
+from loadtest.server.processes import pin
+from loadtest.server.stack import Stack
 
 SESSIONS_PER_CHILD = 9_000  # so that one Python process is not what is measured
 FILES_SPARE = 100  # of a child: what it opens besides sessions

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from msgspec import Struct
 
+from loadtest.clients.people import Person, people_with_friends
 from loadtest.histogram import Histogram
 from loadtest.pacer import pace
-from loadtest.people import Person, people_with_friends
 from loadtest.results import Row, Table
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from loadtest.figures import bound, measure, number
+from loadtest.report.figures import bound, measure, number
+from loadtest.report.table import columns
 from loadtest.results import Machine
-from loadtest.table import columns
 from loadtest.targets import Target
 
 MOVED = 0.15  # of the stored figure, from which on it is said

@@ -12,10 +12,10 @@ from socket import socket
 import msgspec
 from msgspec import Struct
 
-from loadtest.crowd import Crowd, enter, enter_all, take_all
+from loadtest.clients.crowd import Crowd, enter, enter_all, take_all
+from loadtest.clients.wire import Lost
 from loadtest.peers.peer import SERVER, Peer
-from loadtest.processes import cpu_s, family_cpu_s, memory
-from loadtest.wire import Lost
+from loadtest.server.processes import cpu_s, family_cpu_s, memory
 
 BURST = 10
 OUTSTANDING_MAX = 20  # messages that have not reached everybody

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-from loadtest.stack import StackFailed, end_with_parent
+from loadtest.server.stack import StackFailed, end_with_parent
 
 READY_WITHIN_S = 20.0
 STOP_WITHIN_S = 10.0

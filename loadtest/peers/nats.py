@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Self
 
+from loadtest.clients.wire import BINARY, client_frame
 from loadtest.peers.launch import LOOPBACK, find_program, free_port, running
 from loadtest.peers.peer import PAYLOAD, SERVER, Peer, Serving, Site, Step, upgrade
-from loadtest.stack import StackFailed
-from loadtest.wire import BINARY, client_frame
+from loadtest.server.stack import StackFailed
 
 
 class Nats(Peer):

@@ -6,10 +6,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
 
+from loadtest.clients.wire import client_frame
 from loadtest.peers.launch import LOOPBACK, children, find_program, free_port, running, running_valkey
 from loadtest.peers.peer import PAYLOAD, SERVER, VALKEY, Peer, Serving, Site, Step, upgrade
-from loadtest.stack import StackFailed
-from loadtest.wire import client_frame
+from loadtest.server.stack import StackFailed
 
 # Messages are not kept, as ours are not: whoever is away misses them.
 _CONFIG = """\

@@ -15,10 +15,10 @@ from typing import Self
 
 import msgspec
 
+from loadtest.clients.people import Person, hello
+from loadtest.clients.wire import PONG, SUBPROTOCOL, client_frame
 from loadtest.peers.peer import SERVER, VALKEY, Peer, Serving, Site, Step, upgrade
-from loadtest.people import Person, hello
-from loadtest.stack import own_stack
-from loadtest.wire import PONG, SUBPROTOCOL, client_frame
+from loadtest.server.stack import own_stack
 
 _NODE = re.compile(rb'"node":"([^"]*)"')
 

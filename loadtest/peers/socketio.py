@@ -7,10 +7,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
 
+from loadtest.clients.wire import client_frame
 from loadtest.peers.launch import free_port, running, running_valkey
 from loadtest.peers.peer import PAYLOAD, SERVER, VALKEY, Peer, Serving, Site, Step, upgrade
-from loadtest.stack import StackFailed
-from loadtest.wire import client_frame
+from loadtest.server.stack import StackFailed
 
 SCRIPT = Path(__file__).with_name("socketio_server.js")
 PACKAGES = ("socket.io@4.8", "@socket.io/redis-adapter@8", "redis")

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Self
 
+from loadtest.clients.wire import client_frame
 from loadtest.peers.launch import running_python, running_valkey
 from loadtest.peers.peer import PAYLOAD, SERVER, VALKEY, Peer, Serving, Site, Step, upgrade
-from loadtest.wire import client_frame
 
 
 class StarletteHub(Peer):

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Self
 
+from loadtest.clients.wire import client_frame
 from loadtest.peers.launch import running_python
 from loadtest.peers.peer import PAYLOAD, SERVER, Peer, Serving, Site, Step, upgrade
-from loadtest.wire import client_frame
 
 
 class WebsocketsHub(Peer):

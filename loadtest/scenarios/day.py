@@ -10,19 +10,19 @@ import random
 from collections.abc import Sequence
 from typing import ClassVar
 
-from loadtest.abreast import abreast, settled
 from loadtest.arguments import count, rate
+from loadtest.clients.abreast import abreast, settled
+from loadtest.clients.couples import DELIVERY, OK, Couple, beside, settle, share_couples, tally
+from loadtest.clients.entering import enter_all
+from loadtest.clients.gatherings import Gathering
+from loadtest.clients.people import Person, pairs_of_friends
+from loadtest.clients.returning import CUT_OFF, Attendance, Returning, ReturningIdle, ReturningRecipient
+from loadtest.clients.wire import client_frame
 from loadtest.conductor import Conductor
-from loadtest.couples import DELIVERY, OK, Couple, beside, settle, share_couples, tally
-from loadtest.entering import enter_all
-from loadtest.gatherings import Gathering
 from loadtest.pacer import pace
-from loadtest.people import Person, pairs_of_friends
 from loadtest.results import Row
-from loadtest.returning import CUT_OFF, Attendance, Returning, ReturningIdle, ReturningRecipient
 from loadtest.rows import latency_rows
 from loadtest.scenario import Load, Orders, Scenario
-from loadtest.wire import client_frame
 
 SECONDS = 60.0  # of the measured phase: pings come after 25 s of silence
 SHARES = {"hugging": 0.21, "acks late": 0.03, "coming and going": 0.06, "in rooms": 0.16, "changing status": 0.06}

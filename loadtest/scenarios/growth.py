@@ -6,17 +6,17 @@ from collections import Counter
 from collections.abc import Sequence
 
 from loadtest.arguments import count, rate, seconds
+from loadtest.clients.entering import enter_all
+from loadtest.clients.people import Person, pairs_of_friends
 from loadtest.conductor import Conductor
-from loadtest.entering import enter_all
-from loadtest.growth import Held, Step, growth_tables
 from loadtest.histogram import Histogram
-from loadtest.kernel import look_at_kernel
-from loadtest.people import Person, pairs_of_friends
+from loadtest.report.growth import Held, Step, growth_tables
 from loadtest.results import Row, Table
 from loadtest.rows import bounded, latency_rows
 from loadtest.scenario import Orders, Scenario
 from loadtest.scenarios.hugs import HugsLoad
 from loadtest.scenarios.idle import Idle
+from loadtest.server.kernel import look_at_kernel
 from loadtest.targets import LIVE_SESSIONS, SESSION_KIB
 
 CALM_S = 2.0  # until buffers of an opening are free again, and the last hugs have arrived

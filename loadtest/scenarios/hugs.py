@@ -8,15 +8,15 @@ from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from loadtest.arguments import AS_IT_GOES, count, rate_or_max
-from loadtest.checker import Ledger
+from loadtest.clients.checker import Ledger
+from loadtest.clients.hugs import Pair, Sender, open_pair
+from loadtest.clients.people import Person, pairs_of_friends, people_in_pairs, share_pairs
+from loadtest.clients.wire import Lost
 from loadtest.conductor import Conductor
-from loadtest.hugs import Pair, Sender, open_pair
-from loadtest.people import Person, pairs_of_friends, people_in_pairs, share_pairs
 from loadtest.results import Row
 from loadtest.rows import bounded, cpu_rows, latency_rows
 from loadtest.scenario import Load, Orders, Scenario
 from loadtest.targets import DELIVERY_P99_MS, HUG_HUB_CPU_US, HUGS_PER_S, OK_P99_MS
-from loadtest.wire import Lost
 
 MESSAGE = "well done, and much more than that: you did it again!"  # with it a command is about 240 bytes
 RATE_PER_PAIR = 1_000  # more pairs for higher rates: one session may have 16 commands on the way

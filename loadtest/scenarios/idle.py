@@ -4,9 +4,9 @@ import argparse
 import asyncio
 
 from loadtest.arguments import count
+from loadtest.clients.entering import enter_all
+from loadtest.clients.hugs import Member
 from loadtest.conductor import Conductor
-from loadtest.entering import enter_all
-from loadtest.hugs import Member
 from loadtest.results import Row
 from loadtest.rows import bounded
 from loadtest.scenario import Load, Orders, Scenario

@@ -3,8 +3,8 @@
 import argparse
 
 from loadtest.arguments import count
+from loadtest.clients.entering import AT_ONCE, enter_all
 from loadtest.conductor import Conductor
-from loadtest.entering import AT_ONCE, enter_all
 from loadtest.results import Row
 from loadtest.rows import bounded, cpu_rows, latency_rows
 from loadtest.scenario import Load, Orders, Scenario

@@ -11,15 +11,15 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
-from loadtest.abreast import settled
 from loadtest.arguments import count, rate
+from loadtest.clients.abreast import settled
+from loadtest.clients.entering import enter_all
+from loadtest.clients.people import Person
+from loadtest.clients.speaker import Speaker
 from loadtest.conductor import Conductor
-from loadtest.entering import enter_all
-from loadtest.people import Person
 from loadtest.results import Row
 from loadtest.rows import cpu_rows, latency_rows
 from loadtest.scenario import Load, Orders, Scenario
-from loadtest.speaker import Speaker
 
 STATUSES = ("online", "away", "do_not_disturb")  # in turn: two after the same are never the same
 CHANGE_GAP_S = 5.0

@@ -15,12 +15,12 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from loadtest.abreast import abreast, settled
 from loadtest.arguments import count, rate
+from loadtest.clients.abreast import abreast, settled
+from loadtest.clients.entering import enter_all
+from loadtest.clients.roommates import PULSES_PER_S_MAX, Crowd, RoomMember
 from loadtest.conductor import Conductor
-from loadtest.entering import enter_all
 from loadtest.results import Row
-from loadtest.roommates import PULSES_PER_S_MAX, Crowd, RoomMember
 from loadtest.rows import cpu_rows, latency_rows
 from loadtest.scenario import Load, Orders, Scenario
 from loadtest.targets import ROOM_BURST_CPU_US, ROOM_SPACED_CPU_US, Target

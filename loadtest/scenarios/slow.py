@@ -16,22 +16,22 @@ from urllib.parse import urlsplit
 import msgspec
 
 from loadtest.arguments import count, rate
+from loadtest.clients.couples import DELIVERY, OK, Couple, beside, settle, share_couples, share_of, tally
+from loadtest.clients.entering import enter_all
+from loadtest.clients.people import Person, pairs_of_friends
+from loadtest.clients.readers import NEWS_WITHIN_S, ReaderCouple, Reading, judge_reading
+from loadtest.clients.returning import Attendance, Returning
+from loadtest.clients.speaker import Speaker
+from loadtest.clients.wire import Lost, client_frame
 from loadtest.conductor import Conductor
-from loadtest.couples import DELIVERY, OK, Couple, beside, settle, share_couples, share_of, tally
-from loadtest.entering import enter_all
 from loadtest.pacer import pace
-from loadtest.people import Person, pairs_of_friends
-from loadtest.processes import resident_kib
-from loadtest.readers import NEWS_WITHIN_S, ReaderCouple, Reading, judge_reading
 from loadtest.results import Row
-from loadtest.returning import Attendance, Returning
 from loadtest.rows import bounded
 from loadtest.scenario import Load, Orders, Scenario
 from loadtest.scenarios.room import STRENGTH, new_room_id
-from loadtest.sockets import kernel_kib
-from loadtest.speaker import Speaker
+from loadtest.server.processes import resident_kib
+from loadtest.server.sockets import kernel_kib
 from loadtest.targets import STOPPED_READER_KIB
-from loadtest.wire import Lost, client_frame
 
 HUGS_TO_FILL = 60  # of 4 KB: more than the kernels and the hub keep for one reader
 READERS_PER_S = 10

@@ -19,16 +19,16 @@ from typing import ClassVar
 import msgspec
 
 from loadtest.arguments import count, rate
-from loadtest.checker import percentiles
+from loadtest.clients.checker import percentiles
+from loadtest.clients.couples import DELIVERY, OK, Couple, beside, settle, share_couples, share_of, tally
+from loadtest.clients.entering import enter_all
+from loadtest.clients.people import Person, pairs_of_friends
+from loadtest.clients.returning import Absence, Attendance, Returning, ReturningIdle
 from loadtest.conductor import Conductor
-from loadtest.couples import DELIVERY, OK, Couple, beside, settle, share_couples, share_of, tally
-from loadtest.entering import enter_all
-from loadtest.people import Person, pairs_of_friends
-from loadtest.processes import cpu_s
 from loadtest.results import Row
-from loadtest.returning import Absence, Attendance, Returning, ReturningIdle
 from loadtest.rows import bounded
 from loadtest.scenario import Load, Orders, Scenario
+from loadtest.server.processes import cpu_s
 from loadtest.targets import STORM_S
 from protocol.backoff import FIRST_S
 from protocol.codes import CloseCode

@@ -11,17 +11,17 @@ import math
 import time
 from collections.abc import Sequence
 
-from loadtest.abreast import settled
 from loadtest.arguments import AS_IT_GOES, count, rate_or_max
+from loadtest.clients.abreast import settled
+from loadtest.clients.hugs import TRIES_FOR_ANOTHER_NODE, Member
+from loadtest.clients.people import Person, pairs_of_friends, people_in_pairs, share_pairs
+from loadtest.clients.speaker import Speaker
+from loadtest.clients.wire import Lost
 from loadtest.conductor import Conductor
-from loadtest.hugs import TRIES_FOR_ANOTHER_NODE, Member
-from loadtest.people import Person, pairs_of_friends, people_in_pairs, share_pairs
 from loadtest.results import Row
 from loadtest.rows import cpu_rows, latency_rows
 from loadtest.scenario import Load, Orders, Scenario
-from loadtest.speaker import Speaker
 from loadtest.targets import UNICAST_CPU_US
-from loadtest.wire import Lost
 
 RATE_PER_PAIR = 500
 PAIRS_AT_MAX = 16

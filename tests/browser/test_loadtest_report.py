@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
-from loadtest.html import write_html
+from loadtest.report.html import write_html
 from loadtest.results import Table
 from tests.browser.looks import CONTRAST
 from tests.browser.window import SCREENSHOTS

@@ -5,9 +5,9 @@ from functools import partial
 
 import pytest
 
-from loadtest.hugs import Sender, open_pair
+from loadtest.clients.hugs import Sender, open_pair
+from loadtest.clients.people import Person
 from loadtest.pacer import pace
-from loadtest.people import Person
 from tests.support.hubs import HubProcess, make_friends
 
 pytestmark = pytest.mark.integration

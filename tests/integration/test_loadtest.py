@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
-from loadtest.processes import children_of
-from loadtest.stack import COMMAND, Stack, own_stack
+from loadtest.server.processes import children_of
+from loadtest.server.stack import COMMAND, Stack, own_stack
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 

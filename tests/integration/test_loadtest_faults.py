@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from loadtest.stack import COMMAND
+from loadtest.server.stack import COMMAND
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 

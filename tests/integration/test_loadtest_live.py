@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from loadtest.catalogue import find_scenario
-from loadtest.stack import Stack, own_stack
+from loadtest.server.stack import Stack, own_stack
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 

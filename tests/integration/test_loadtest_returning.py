@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from loadtest.checker import Ledger
-from loadtest.couples import Couple, beside, settle
-from loadtest.entering import enter_all
+from loadtest.clients.checker import Ledger
+from loadtest.clients.couples import Couple, beside, settle
+from loadtest.clients.entering import enter_all
+from loadtest.clients.people import Person, pairs_of_friends
+from loadtest.clients.returning import Attendance, Returning, ReturningIdle, ReturningRecipient, ReturningSender
 from loadtest.pacer import pace
-from loadtest.people import Person, pairs_of_friends
-from loadtest.returning import Attendance, Returning, ReturningIdle, ReturningRecipient, ReturningSender
 from loadtest.scenario import Load, Orders
 from protocol.frames import TEXT, FrameParser, close_frame, frame
 from tests.support.hubs import HubProcess, make_friends

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from loadtest.wire_cost import CASES, Size, main
+from loadtest.clients.wire_cost import CASES, Size, main
 
 pytestmark = pytest.mark.integration
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from loadtest.people import Person
+from loadtest.clients.people import Person
 from loadtest.scenario import Load, Orders
 from protocol.frames import TEXT, FrameParser, frame
 

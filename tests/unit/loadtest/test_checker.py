@@ -2,7 +2,7 @@
 
 import pytest
 
-from loadtest.checker import Ledger, judge, percentiles
+from loadtest.clients.checker import Ledger, judge, percentiles
 
 pytestmark = pytest.mark.unit
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.comparison import Comparison, compare
-from loadtest.comparison_page import write_comparison
+from loadtest.report.comparison_page import write_comparison
 from tests.unit.loadtest.test_comparison import turn
 
 pytestmark = pytest.mark.unit

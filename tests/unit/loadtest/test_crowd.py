@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from loadtest.crowd import Crowd, take_all
+from loadtest.clients.crowd import Crowd, take_all
+from loadtest.clients.wire import Lost
 from loadtest.peers.peer import Step, upgrade
-from loadtest.wire import Lost
 
 pytestmark = pytest.mark.unit
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from loadtest.gatherings import Gathering
-from loadtest.people import Person
+from loadtest.clients.gatherings import Gathering
+from loadtest.clients.people import Person
 from loadtest.scenario import Load, Orders
 from loadtest.scenarios.day import SHARES, parts
 

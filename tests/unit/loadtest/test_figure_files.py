@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 import msgspec
 import pytest
 
-from loadtest.figure_files import main
+from loadtest.report.figure_files import main
 from loadtest.results import Table
 from tests.support.results import result
 

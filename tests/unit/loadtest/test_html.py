@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from loadtest.charts import Bar, bars, bullet
-from loadtest.html import STYLE, write_html
-from loadtest.pictures import phases, pictures
+from loadtest.report.charts import Bar, bars, bullet
+from loadtest.report.html import STYLE, write_html
+from loadtest.report.pictures import phases, pictures
 from loadtest.results import Latency, Process, Result, Row, Sample, Table
 from tests.support.results import result, timeline
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from loadtest.machine import busy_s
-from loadtest.meter import OTHER, Meter
-from loadtest.processes import cpu_s
+from loadtest.server.machine import busy_s
+from loadtest.server.meter import OTHER, Meter
+from loadtest.server.processes import cpu_s
 
 pytestmark = pytest.mark.unit
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import pytest
 
 from loadtest.catalogue import find_scenario, scenario_names
-from loadtest.people import Person, people_with_friends
+from loadtest.clients.people import Person, people_with_friends
 from loadtest.run import Plan, make_orders
 from loadtest.scenario import Load, Orders, Scenario
 from loadtest.scenarios.growth import GrowthLoad, steps

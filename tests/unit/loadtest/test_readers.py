@@ -5,9 +5,9 @@ from itertools import pairwise
 
 import pytest
 
-from loadtest.readers import Reading, judge_reading
+from loadtest.clients.readers import Reading, judge_reading
 from loadtest.scenarios.slow import GONE_S, SILENT_S, silence_s, stopping_s
-from loadtest.sockets import kernel_kib
+from loadtest.server.sockets import kernel_kib
 
 pytestmark = pytest.mark.unit
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from loadtest.roommates import PULSES_PER_S_MAX, Crowd, RoomMember
+from loadtest.clients.roommates import PULSES_PER_S_MAX, Crowd, RoomMember
 from protocol.frames import PING, TEXT, FrameParser, frame
 
 pytestmark = pytest.mark.unit

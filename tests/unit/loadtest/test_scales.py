@@ -2,7 +2,7 @@
 
 import pytest
 
-from loadtest.scales import Linear, Logarithmic, Percentile, Scale, Time, compact, covering, round_step
+from loadtest.report.scales import Linear, Logarithmic, Percentile, Scale, Time, compact, covering, round_step
 
 pytestmark = pytest.mark.unit
 

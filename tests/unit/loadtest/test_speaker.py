@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from loadtest.speaker import PROBLEMS_KEPT, Speaker
-from loadtest.wire import Lost
+from loadtest.clients.speaker import PROBLEMS_KEPT, Speaker
+from loadtest.clients.wire import Lost
 
 pytestmark = pytest.mark.unit
 

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
+from loadtest.report.step_pictures import step_pictures
 from loadtest.results import Table
-from loadtest.step_pictures import step_pictures
 
 pytestmark = pytest.mark.unit
 

@@ -4,7 +4,7 @@ import argparse
 
 import pytest
 
-from loadtest.returning import Absence, another_address
+from loadtest.clients.returning import Absence, another_address
 from loadtest.scenarios.storm import Storm
 
 pytestmark = pytest.mark.unit

@@ -2,9 +2,9 @@
 
 import pytest
 
-from loadtest.figures import measure, memory, number
+from loadtest.report.figures import measure, memory, number
+from loadtest.report.table import columns, render
 from loadtest.results import Row
-from loadtest.table import columns, render
 from tests.support.results import result
 
 pytestmark = pytest.mark.unit

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from loadtest.people import Person, pairs_of_friends
-from loadtest.wire import Socket, client_frame
+from loadtest.clients.people import Person, pairs_of_friends
+from loadtest.clients.wire import Socket, client_frame
 from protocol.frames import CLOSE, PING, TEXT, FrameParser, close_frame, frame
 
 pytestmark = pytest.mark.unit

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from loadtest import charts
-from loadtest.charts import COLOURS, Series
-from loadtest.figures import measure, number
-from loadtest.pictures import Picture
+from loadtest.report import charts
+from loadtest.report.charts import COLOURS, Series
+from loadtest.report.figures import measure, number
+from loadtest.report.pictures import Picture
 from loadtest.results import Table
 
 UNITS = ("µs", "ms", "s", "KiB", "MiB", "cores")

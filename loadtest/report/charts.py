@@ -11,9 +11,9 @@ from itertools import pairwise
 
 from msgspec import Struct
 
-from loadtest.figures import measure, number
+from loadtest.report.figures import measure, number
+from loadtest.report.scales import Linear, Percentile, Scale, Time, clock, covering
 from loadtest.results import Row
-from loadtest.scales import Linear, Percentile, Scale, Time, clock, covering
 
 WIDTH, HEIGHT = 440, 240  # of the drawing; a browser scales it
 LEFT, RIGHT, TOP, BOTTOM = 46, 14, 26, 36  # around the plot

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from functools import partial
 
-from loadtest.people import Person
-from loadtest.roommates import PULSES_PER_S_MAX, Crowd, RoomMember
+from loadtest.clients.people import Person
+from loadtest.clients.roommates import PULSES_PER_S_MAX, Crowd, RoomMember
 from loadtest.scenario import Load
 from loadtest.scenarios.room import STRENGTH, new_room_id
 

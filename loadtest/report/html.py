@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from loadtest.charts import bullet
-from loadtest.figures import MARKS, bound, measure, memory, number
-from loadtest.pictures import KINDS, Picture, pictures
+from loadtest.report.charts import bullet
+from loadtest.report.figures import MARKS, bound, measure, memory, number
+from loadtest.report.pictures import KINDS, Picture, pictures
+from loadtest.report.step_pictures import step_pictures
 from loadtest.results import Result, Row
-from loadtest.step_pictures import step_pictures
 
 STYLE = Path(__file__).with_name("report.css")
 PROBLEMS_SHOWN = 100

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from loadtest.figures import bound, measure, memory, number
+from loadtest.report.figures import bound, measure, memory, number
 from loadtest.results import Latency, Process, Result, Table
 
 PROBLEMS_SHOWN = 10

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from loadtest.hugs import Member
-from loadtest.wire import Lost, client_frame
+from loadtest.clients.hugs import Member
+from loadtest.clients.wire import Lost, client_frame
 
 ANSWER_WITHIN_S = 60.0
 PROBLEMS_KEPT = 3  # of one member

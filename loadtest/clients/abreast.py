@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
-from loadtest.wire import Lost
+from loadtest.clients.wire import Lost
 
 LOOK_EVERY_S = 0.05
 

@@ -9,7 +9,7 @@ from array import array
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from loadtest.speaker import Speaker
+from loadtest.clients.speaker import Speaker
 
 PULSES_PER_S_MAX = 10
 WITHIN_S = 1.0

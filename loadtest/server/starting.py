@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-from loadtest.stack import hugmood_up, temporary_folder
+from loadtest.server.stack import hugmood_up, temporary_folder
 
 STARTS = 3
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from loadtest.conductor import Span
-from loadtest.kernel import Kernel
 from loadtest.results import Latency, Table
+from loadtest.server.kernel import Kernel
 
 MIB = 1024  # KiB
 NAMES = {"hub": "hubs", "valkey": "Valkey", "postgres": "PostgreSQL", "load": "load"}

@@ -14,8 +14,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from loadtest.people import Person, load_people
-from loadtest.processes import Processes
+from loadtest.clients.people import Person, load_people
+from loadtest.server.processes import Processes
 
 START_WITHIN_S = 120.0
 STOP_WITHIN_S = 60.0

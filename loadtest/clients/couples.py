@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from functools import partial
 
-from loadtest.abreast import settled
-from loadtest.checker import Ledger
-from loadtest.people import Person
-from loadtest.returning import BACK, Attendance, ReturningRecipient, ReturningSender
+from loadtest.clients.abreast import settled
+from loadtest.clients.checker import Ledger
+from loadtest.clients.people import Person
+from loadtest.clients.returning import BACK, Attendance, ReturningRecipient, ReturningSender
 from loadtest.scenario import Load, Orders
 
 MESSAGE = "well done, and much more than that: you did it again!"

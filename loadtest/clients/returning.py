@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
-from loadtest.checker import Ledger
-from loadtest.hugs import Member, Recipient, Sender, Welcome
-from loadtest.people import Person
+from loadtest.clients.checker import Ledger
+from loadtest.clients.hugs import Member, Recipient, Sender, Welcome
+from loadtest.clients.people import Person
+from loadtest.clients.wire import Lost
 from loadtest.scenario import Load
-from loadtest.wire import Lost
 from protocol.backoff import Backoff
 from protocol.codes import Reconnect, reconnects
 

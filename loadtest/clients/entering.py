@@ -4,10 +4,10 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 
-from loadtest.hugs import Member
-from loadtest.people import Person
+from loadtest.clients.hugs import Member
+from loadtest.clients.people import Person
+from loadtest.clients.wire import Lost
 from loadtest.scenario import Orders
-from loadtest.wire import Lost
 
 AT_ONCE = 100  # per child: the server is to be busy, not drowned
 

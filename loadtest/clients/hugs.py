@@ -12,9 +12,9 @@ from collections.abc import Callable
 import msgspec
 from msgspec import Struct
 
-from loadtest.checker import Ledger
-from loadtest.people import Person, hello
-from loadtest.wire import Lost, Socket, client_frame
+from loadtest.clients.checker import Ledger
+from loadtest.clients.people import Person, hello
+from loadtest.clients.wire import Lost, Socket, client_frame
 
 ACK_EVERY = 16  # durable events, as the protocol asks
 ACK_AFTER_S = 1.0

@@ -1,4 +1,4 @@
-"""The drawings of a result as files for documents: `python -m loadtest.figure_files RESULT.json FOLDER`.
+"""The drawings of a result as files for documents: `python -m loadtest.report.figure_files RESULT.json FOLDER`.
 
 Each is an SVG that carries its own colours, light or dark as the reader's system is; `--json` of `hugmood loadtest`
 writes the result.
@@ -13,9 +13,9 @@ from pathlib import Path
 
 import msgspec
 
-from loadtest.charts import HEIGHT, LEFT, WIDTH, Series
+from loadtest.report.charts import HEIGHT, LEFT, WIDTH, Series
+from loadtest.report.step_pictures import Drawing, step_drawings
 from loadtest.results import Result
-from loadtest.step_pictures import Drawing, step_drawings
 
 HEAD, FOOT, LINE = 34, 14, 20  # heights: of the title, below everything, of an entry of the legend
 STYLE = """\
@@ -67,7 +67,9 @@ def _legend(series: Sequence[Series], top: int) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write a file for each drawing, and say which."""
-    parser = argparse.ArgumentParser(prog="python -m loadtest.figure_files", description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m loadtest.report.figure_files", description=(__doc__ or "").split("\n")[0]
+    )
     parser.add_argument("result", type=Path)
     parser.add_argument("folder", type=Path)
     options = parser.parse_args(arguments)

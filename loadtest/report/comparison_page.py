@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from loadtest.charts import Bar, bars
 from loadtest.comparison import OURS, WORKS, Comparison, Standing
-from loadtest.figures import measure, number
-from loadtest.html import banner, page, table
+from loadtest.report.charts import Bar, bars
+from loadtest.report.figures import measure, number
+from loadtest.report.html import banner, page, table
 
 TITLES = {
     "bursts": "Fan-out in bursts",

@@ -10,8 +10,8 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
+from loadtest.clients.wire import Lost
 from loadtest.peers.peer import Step
-from loadtest.wire import Lost
 
 ENTERING_AT_ONCE = 100
 STEP_WITHIN_S = 30.0

@@ -1,4 +1,4 @@
-"""What a client itself costs: `python -m loadtest.wire_cost`.
+"""What a client itself costs: `python -m loadtest.clients.wire_cost`.
 
 A server that only writes, or only reads, runs in a process of its own; counted is the CPU of the client's process
 alone. Beside our `wire.Socket` stands picows, a WebSocket client in Cython, where it is installed. Both look at each
@@ -21,8 +21,8 @@ from multiprocessing.connection import Connection
 import uvloop
 from msgspec import Struct
 
-from loadtest.processes import memory
-from loadtest.wire import Socket, client_frame
+from loadtest.clients.wire import Socket, client_frame
+from loadtest.server.processes import memory
 from protocol.frames import Opcode, frame
 
 PAUSE_S = 0.002  # between rounds, so that nothing is merged that was not written together

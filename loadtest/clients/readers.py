@@ -9,10 +9,10 @@ import time
 
 from msgspec import Struct
 
-from loadtest.checker import Ledger
-from loadtest.couples import Couple
-from loadtest.people import Person
-from loadtest.returning import ReturningRecipient
+from loadtest.clients.checker import Ledger
+from loadtest.clients.couples import Couple
+from loadtest.clients.people import Person
+from loadtest.clients.returning import ReturningRecipient
 from loadtest.scenario import Load
 from protocol.codes import CloseCode
 

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from loadtest import charts
-from loadtest.charts import COLOURS, Band, Bound, Series
-from loadtest.figures import bound, measure, memory
-from loadtest.meter import OTHER
+from loadtest.report import charts
+from loadtest.report.charts import COLOURS, Band, Bound, Series
+from loadtest.report.figures import bound, measure, memory
 from loadtest.results import Latency, Result, Sample
 from loadtest.scenario import LATE
+from loadtest.server.meter import OTHER
 
 KINDS = {
     "hub": "hubs",

@@ -11,8 +11,8 @@ from contextlib import suppress
 
 from msgspec import Struct
 
-from loadtest.machine import busy_s
-from loadtest.processes import children_of, cpu_s, memory, resident_kib
+from loadtest.server.machine import busy_s
+from loadtest.server.processes import children_of, cpu_s, memory, resident_kib
 
 MIB = 1024  # KiB
 KINDS = ("hub", "worker", "postgres", "valkey", "load")

@@ -1,0 +1,1 @@
+"""People on devices: what the load is made of, and what follows every message."""
