@@ -1,6 +1,7 @@
 """What the steps of a growing load have cost, as tables."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from msgspec import Struct
 
@@ -40,7 +41,11 @@ def growth_tables(steps: Sequence[Step], before: Held) -> list[Table]:
         Table("Opening them", _OPENING, [_opening(step) for step in steps]),
         Table("While nothing happens", _IDLE, [_idle(step) for step in steps]),
         Table("While some hug", _HUGS, [_hugs(step) for step in steps]),
-        Table("Memory", _MEMORY, [_memory(step.held, before) for step in steps]),
+        Table(
+            "Memory",
+            _MEMORY,
+            [_memory(one, other) for one, other in pairwise([before, *(step.held for step in steps)])],
+        ),
     ]
 
 
@@ -86,22 +91,21 @@ def _hugs(step: Step) -> list[float]:
 _MEMORY = [
     "sessions",
     *(f"{name} MiB" for name in NAMES.values()),
-    "kernel, both ends MiB",
-    "hubs KiB each",
-    "kernel, both ends KiB each",
-    "TCP buffers KiB each",
+    "kernel MiB",
+    "hubs KiB more each",
+    "kernel, both ends KiB more each",
 ]
 
 
-def _memory(held: Held, before: Held) -> list[float]:
-    kernel, grown = held.kernel.since(before.kernel), held.sessions - before.sessions
+def _memory(before: Held, held: Held) -> list[float]:
+    """What more sessions took is shared by those that came since the step before."""
+    more, kernel = held.sessions - before.sessions, held.kernel.since(before.kernel)
     return [
         held.sessions,
         *(held.rss.get(kind, 0) / MIB for kind in NAMES),
-        (kernel.slab + kernel.buffers) / MIB,
-        (held.rss["hub"] - before.rss["hub"]) / grown,
-        kernel.slab / grown,
-        kernel.buffers / grown,
+        (held.kernel.slab + held.kernel.buffers) / MIB,
+        (held.rss["hub"] - before.rss["hub"]) / more,
+        (kernel.slab + kernel.buffers) / more,
     ]
 
 

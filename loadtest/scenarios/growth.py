@@ -182,14 +182,15 @@ class Growth(Scenario):
         )
 
     def rows(self, conductor: Conductor) -> list[Row]:
-        """Of the last step."""
+        """Of the last step; memory for each session that came with it."""
         if not self._steps or self._before is None:
             return []
         last = self._steps[-1]
-        grown = last.sessions - self._before.sessions
-        rss = (last.held.rss["hub"] - self._before.rss["hub"]) / grown
-        pss = (last.held.hub_pss - self._before.hub_pss) / grown
-        kernel = last.held.kernel.since(self._before.kernel)
+        before = self._steps[-2].held if len(self._steps) > 1 else self._before
+        grown = last.sessions - before.sessions
+        rss = (last.held.rss["hub"] - before.rss["hub"]) / grown
+        pss = (last.held.hub_pss - before.hub_pss) / grown
+        kernel = last.held.kernel.since(before.kernel)
         return [
             bounded("live_sessions", "live sessions", last.sessions, "", LIVE_SESSIONS),
             bounded("session_rss_kib", "hub memory per session, RSS", rss, "KiB", SESSION_KIB),
