@@ -8,7 +8,6 @@ import signal
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -103,9 +102,8 @@ def make_orders(scenario: Scenario, url: str, people: Sequence[Person], plan: Pl
 
 
 def plain_options(options: argparse.Namespace) -> Plain:
-    """Those that JSON can say; paths as text."""
-    values = {name: str(value) if isinstance(value, Path) else value for name, value in vars(options).items()}
-    return {name: value for name, value in values.items() if isinstance(value, str | int | float | bool | None)}
+    """Those that JSON can say; without paths, because a result is sent to people who need not know them."""
+    return {name: value for name, value in vars(options).items() if isinstance(value, str | int | float | bool | None)}
 
 
 def _sources(url: str, sessions: int) -> list[str]:
