@@ -53,6 +53,9 @@ class MemoryTransport:
     def resume_reading(self) -> None:
         self.is_reading = True
 
+    def get_extra_info(self, name: str) -> None:
+        """It has no socket."""
+
     def set_write_buffer_limits(self, high: int) -> None:
         assert high == 0
 
