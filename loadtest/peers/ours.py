@@ -29,7 +29,7 @@ class Ours(Peer):
     name = "hugmood"
     title = "HugMood"
     unicast_nodes = 2
-    rooms = 20
+    rooms = 60
     rest_s = 0.13
     heartbeat = client_frame(b"", PONG)
 
