@@ -5,10 +5,9 @@ from statistics import median
 
 from msgspec import Struct
 
-from loadtest.peers.peer import SERVER
 from loadtest.report.table import columns
 from loadtest.results import Machine
-from loadtest.works import Sizes, Turn
+from loadtest.works import Sizes, Turn, compared_kinds
 
 WORKS = ("bursts", "spaced", "unicast", "trickle", "idle")
 HEADINGS = {
@@ -77,7 +76,7 @@ def _figures(turns: Sequence[Turn], peer: str, ours: dict[str, Figure]) -> dict[
         mine = [turn for turn in turns if turn.peer == peer and turn.work == work]
         if mine:
             values = [turn.value for turn in mine]
-            kinds = mine[0].cpu_s.keys() - {SERVER} if work != "idle" else ()
+            kinds = mine[0].cpu_s.keys() - {*compared_kinds(work)} if work != "idle" else ()
             beside = {kind: median(turn.cpu_us(kind) for turn in mine) for kind in sorted(kinds)}
             middle = median(values)
             ratio = middle / ours[work].value if work in ours and ours[work].value > 0 else None
@@ -93,6 +92,7 @@ def render(comparison: Comparison) -> str:
     lines = columns(rows)
     beside = [line for each in comparison.standings for line in _beside(each)]
     lines += ["", "1 µs for each delivery is 1 CPU second of the server for a million of them. ×: times ours."]
+    lines += ["Unicast: of both servers and of the Redis between them, where there is one."]
     lines += ["Beside the server:", *beside] if beside else []
     lines += [f"missing: {each}" for each in comparison.missing]
     lines += [f"PROBLEM: {each}" for each in comparison.problems] or ["Everything published was delivered, once."]

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from loadtest.clients.crowd import Crowd, enter, enter_all, take_all
 from loadtest.clients.wire import Lost
-from loadtest.peers.peer import SERVER, Peer
+from loadtest.peers.peer import SERVER, VALKEY, Peer
 from loadtest.server.processes import cpu_s, family_cpu_s, memory
 
 BURST = 10
@@ -41,6 +41,11 @@ class Sizes(Struct, frozen=True):
     seconds: float = 5.0
 
 
+def compared_kinds(work: str) -> tuple[str, ...]:
+    """Whose CPU counts: from one server to the other it is also that of the Redis between them."""
+    return (SERVER, VALKEY) if work in ("unicast", "trickle") else (SERVER,)
+
+
 class Turn(Struct, frozen=True, kw_only=True):
     """One work of one peer, once. CPU seconds by kind of process; *kib* of resident memory for each idle connection."""
 
@@ -56,11 +61,11 @@ class Turn(Struct, frozen=True, kw_only=True):
     @property
     def value(self) -> float:
         """What is compared."""
-        return self.kib if self.work == "idle" else self.cpu_us(SERVER)
+        return self.kib if self.work == "idle" else sum(map(self.cpu_us, compared_kinds(self.work)))
 
     def cpu_us(self, kind: str) -> float:
         """For each delivery."""
-        return 1e6 * self.cpu_s[kind] / max(1, self.deliveries)
+        return 1e6 * self.cpu_s.get(kind, 0.0) / max(1, self.deliveries)
 
     def say(self) -> str:
         """One line for those who wait."""

@@ -19,7 +19,7 @@ TITLES = {
 SAYS = {
     "bursts": "One message to everybody in a room, many messages in a row. What the server spends to deliver one of them to one connection.",
     "spaced": "One message to everybody in a room, and a pause before the next: nothing can be written together.",
-    "unicast": "One message to one connection, on another node where the server has several; each pair always has some on the way.",
+    "unicast": "One message to one connection, on another node where the server has several; each pair always has some on the way. Both servers and the Redis between them.",
     "trickle": "The same, few and evenly spaced: each message comes alone, and wakes every process on its way.",
     "idle": "Memory that the server has grown by for each connection that only stays open.",
 }

@@ -32,6 +32,11 @@ def test_idle_connections_are_compared_by_memory() -> None:
     assert (other.figures["idle"].value, other.figures["idle"].ratio) == (9.0, 4.5)
 
 
+def test_unicast_counts_the_redis_between_the_servers() -> None:
+    figure = compare(TITLES, [turn("hugmood", "unicast", 1.0)], []).standings[0].figures["unicast"]
+    assert (figure.value, figure.beside) == (1.25, {})
+
+
 def test_without_ours_there_is_no_ratio() -> None:
     comparison = compare(TITLES, [turn("other", "spaced", 1.0)], [])
     assert [each.peer for each in comparison.standings] == ["other"]
