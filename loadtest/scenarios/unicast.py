@@ -254,5 +254,5 @@ class Unicast(Scenario):
             *latency_rows("ok", conductor),
             Row("unicast_per_s", "delivered", running.count("delivered") / running.seconds, "/s", more_is_better=True),
             Row("unicast_lost", "lost", totals["sent"] - totals["delivered"], ""),
-            *cpu_rows(conductor, "delivered", "delivery", UNICAST_CPU_US, "unicast_cpu_us"),
+            *cpu_rows(conductor, "delivered", "delivery", UNICAST_CPU_US if self._is_full else None, "unicast_cpu_us"),
         ]
