@@ -119,7 +119,7 @@ def _url(schemes: Sequence[str], example: str) -> Parse:
 
 _PORT = _number(1, 65_535)
 _REDIS_URL = _url(("redis", "rediss", "unix"), "redis://:password@host:6379/0")
-_CONNECTIONS = _number(1, 1_000)
+_CONNECTIONS = _number(2, 1_000)  # one is kept for commits
 
 SERVERS = (
     Setting(

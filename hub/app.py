@@ -40,7 +40,7 @@ from hub.metrics import HubCollector, Sources
 from hub.opening import Openings
 from hub.pages import SecurityHeaders, page_routes
 from hub.passwords import Passwords
-from hub.server import HubServer, OperatorsServer, listen
+from hub.server import HubServer, OperatorsServer, listen, listen_alone
 from hub.settings import HubSettings
 from hub.streams import Streams
 from hub.tick import TickWriter
@@ -82,7 +82,7 @@ async def serve(settings: HubSettings) -> None:
     """
     async with AsyncExitStack() as stack:
         public = stack.enter_context(closing(listen(settings.host, settings.port)))
-        operators = stack.enter_context(closing(listen(settings.metrics_host, settings.metrics_port)))
+        operators = stack.enter_context(closing(listen_alone(settings.metrics_host, settings.metrics_port)))
         core = await build_core(stack, settings)
         sockets = await _build_sockets(stack, settings, core)
         health = Health(core.database, lambda: core.listener.is_hearing, lambda: sockets.admission.is_draining)

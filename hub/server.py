@@ -1,6 +1,7 @@
 """uvicorn, told to hand us its connections, and to drain them before it stops."""
 
 import asyncio
+import errno
 import random
 import signal
 import socket
@@ -46,6 +47,15 @@ def listen(host: str, port: int) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+def listen_alone(host: str, port: int) -> socket.socket:
+    """The operators' port, which hubs must not share: one would answer for another. Raises: OSError, with the address in its text."""
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        reason = "in use" if error.errno == errno.EADDRINUSE else error.strerror
+        raise OSError(error.errno, f"The metrics port {host}:{port} cannot be opened: {reason}") from error
 
 
 class HubServer(uvicorn.Server):

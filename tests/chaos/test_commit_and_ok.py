@@ -45,8 +45,8 @@ async def test_killed_between_commit_and_ok(
         Gate(postgres.url) as gate,
         hub_starter(postgres.url, valkey.url) as start,
     ):
-        # One connection: the statement is prepared on it, so that a commit is one question and one answer.
-        doomed = await start(database_url=gate.url, database_connections="1")
+        # One connection beside that of the commits: their statement is prepared, a commit is one question and one answer.
+        doomed = await start(database_url=gate.url, database_connections="2")
         safe = await start()
         accepted: list[str] = []
         for number in range(ROUNDS):
@@ -94,7 +94,7 @@ async def _commit_without_ok(
 
 
 async def _until_free(witness: "asyncpg.Connection[Any]", since: datetime) -> None:
-    """Until the hub's connection is free again: after the commit it asks whether the hug has met another."""
+    """Until the hub's other connection is free again: after the commit it asks whether the hug has met another."""
     asked = """
         select count(*) from pg_stat_activity
         where datname = current_database() and pid <> pg_backend_pid() and state = 'idle' and state_change > $1

@@ -5,6 +5,7 @@ import time
 import httpx
 import pytest
 
+from deploy.children import CannotStart
 from tests.support.hubs import HubProcess, StartHub, make_friends
 from tests.support.wire import Wire
 
@@ -67,3 +68,11 @@ async def test_an_ending_token_is_told_and_can_be_renewed(hub: HubProcess, datab
     async with await Wire.log_in(hub.url, ana.token(now_ms, ttl_s=2)) as short:
         ended = await short.ended()
         assert (ended.code, ended.bye and ended.bye["reconnect"]) == (4300, True)
+
+
+async def test_hubs_do_not_share_the_port_of_their_metrics(start_hub: StartHub) -> None:
+    """Otherwise one would answer for another, and a hub that has not begun to listen would seem to be ready."""
+    one = await start_hub()
+    port = one.metrics_url.rpartition(":")[2].partition("/")[0]
+    with pytest.raises(CannotStart, match=f"The metrics port 127.0.0.1:{port} cannot be opened: in use"):
+        await start_hub(metrics_port=port)
