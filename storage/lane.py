@@ -25,6 +25,8 @@ class Lane:
     async def fetch(self, sql: str, *args: Any) -> list[asyncpg.Record]:
         """All rows of one statement, in a transaction of its own. Raises: Unavailable."""
         with translated():
+            if self._connection is not None and _is_cut(self._connection):
+                await self.close()
             try:
                 statement = self._prepared.get(sql) or await self._prepare(sql)
                 return await statement.fetch(*args)
@@ -44,3 +46,11 @@ class Lane:
         self._prepared.clear()
         if connection is not None:
             await self._database.release(connection)
+
+
+def _is_cut(connection: PoolConnectionProxy) -> bool:
+    """Has PostgreSQL ended it since the last statement, as a restart does?"""
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:  # the pool has taken it back already
+        return True

@@ -35,12 +35,26 @@ async def test_it_keeps_its_connection_until_something_fails(database: Database)
     await lane.close()
 
 
-async def test_a_connection_that_is_cut_is_replaced(database: Database) -> None:
+async def test_a_connection_that_is_cut_between_two_statements_is_not_noticed(database: Database) -> None:
     lane = Lane(database)
     (row,) = await lane.fetch(WHO)
     await database.execute("select pg_terminate_backend($1)", row["pid"])
+    while await database.fetch("select from pg_stat_activity where pid = $1", row["pid"]):  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.1)  # the news is on its way
+    (other,) = await lane.fetch(WHO)
+    assert other["pid"] != row["pid"]
+    await lane.close()
+
+
+async def test_a_connection_that_is_cut_in_a_statement_is_replaced(database: Database) -> None:
+    lane = Lane(database)
+    (row,) = await lane.fetch(WHO)
+    asking = asyncio.create_task(lane.fetch("select pg_sleep(5)"))
+    await asyncio.sleep(0.1)
+    await database.execute("select pg_terminate_backend($1)", row["pid"])
     with pytest.raises(Unavailable):
-        await lane.fetch("select pg_sleep(5)")  # the news of its end comes meanwhile, at the latest
+        await asking
     (other,) = await lane.fetch(WHO)
     assert other["pid"] != row["pid"]
     await lane.close()
