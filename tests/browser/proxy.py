@@ -73,9 +73,11 @@ class CuttableProxy:
         assert self._server is not None
         self._server.close()
         self._cut()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while self._tasks:  # who is being accepted just now may begin two more
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._keep(asyncio.current_task())
         if self._is_cut:
             self.refused += 1
             writer.transport.abort()
@@ -85,11 +87,18 @@ class CuttableProxy:
         except OSError:
             writer.transport.abort()  # the hub is away
             return
+        if self._is_cut:
+            writer.transport.abort()
+            hub_writer.transport.abort()
+            return
         for source, target, is_hub in ((reader, hub_writer, False), (hub_reader, writer, True)):
             self._writers.add(target)
-            task = asyncio.create_task(self._pump(source, target, is_hub=is_hub))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._keep(asyncio.create_task(self._pump(source, target, is_hub=is_hub)))
+
+    def _keep(self, task: asyncio.Task[None] | None) -> None:
+        assert task is not None
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _pump(self, source: asyncio.StreamReader, target: asyncio.StreamWriter, *, is_hub: bool) -> None:
         try:
