@@ -119,7 +119,7 @@ def _url(schemes: Sequence[str], example: str) -> Parse:
 
 _PORT = _number(1, 65_535)
 _REDIS_URL = _url(("redis", "rediss", "unix"), "redis://:password@host:6379/0")
-_CONNECTIONS = _number(2, 1_000)  # one is kept for commits
+_CONNECTIONS_MAX = 1_000
 
 SERVERS = (
     Setting(
@@ -148,7 +148,9 @@ HUB = (
     Setting("HUGMOOD_MAX_CONNECTIONS_PER_ADDRESS", "max_connections_per_address", _number(1, 10_000_000)),
     Setting("HUGMOOD_MAX_CONNECTIONS_PER_USER", "max_connections_per_user", _number(1, 10_000_000)),
     Setting("HUGMOOD_MAX_FOLLOWS", "max_follows", _number(1, 1_000_000)),
-    Setting("HUGMOOD_DATABASE_CONNECTIONS", "database_connections", _CONNECTIONS),
+    Setting(
+        "HUGMOOD_DATABASE_CONNECTIONS", "database_connections", _number(2, _CONNECTIONS_MAX)
+    ),  # one is kept for commits
     Setting("HUGMOOD_DRAIN_S", "drain_s", _seconds(600)),
 )
 WORKER = (
@@ -157,7 +159,7 @@ WORKER = (
     Setting("HUGMOOD_METRICS_HOST", "metrics_host", _text),
     Setting("HUGMOOD_METRICS_PORT", "metrics_port", _PORT),
     Setting("HUGMOOD_QUEUES", "queues", _items(_queue)),
-    Setting("HUGMOOD_DATABASE_CONNECTIONS", "database_connections", _CONNECTIONS),
+    Setting("HUGMOOD_DATABASE_CONNECTIONS", "database_connections", _number(1, _CONNECTIONS_MAX)),
     Setting("HUGMOOD_STOP_WAIT_S", "stop_wait_s", _seconds(600)),
 )
 OTHER_NAMES = ("HUGMOOD_SECRET", "HUGMOOD_SECRET_FILE", "HUGMOOD_LOG", "HUGMOOD_DATA")

@@ -40,7 +40,7 @@ from hub.metrics import HubCollector, Sources
 from hub.opening import Openings
 from hub.pages import SecurityHeaders, page_routes
 from hub.passwords import Passwords
-from hub.server import HubServer, OperatorsServer, listen, listen_alone
+from hub.server import HubServer, OperatorsServer, listen
 from hub.settings import HubSettings
 from hub.streams import Streams
 from hub.tick import TickWriter
@@ -81,8 +81,9 @@ async def serve(settings: HubSettings) -> None:
     PostgreSQL does not answer. Redis may come later.
     """
     async with AsyncExitStack() as stack:
-        public = stack.enter_context(closing(listen(settings.host, settings.port)))
-        operators = stack.enter_context(closing(listen_alone(settings.metrics_host, settings.metrics_port)))
+        public = stack.enter_context(closing(listen(settings.host, settings.port, is_shared=True)))
+        # Not shared: one hub would answer for another, and seem ready before it listens.
+        operators = stack.enter_context(closing(listen(settings.metrics_host, settings.metrics_port, is_shared=False)))
         core = await build_core(stack, settings)
         sockets = await _build_sockets(stack, settings, core)
         health = Health(core.database, lambda: core.listener.is_hearing, lambda: sockets.admission.is_draining)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from domain.errors import Conflict
 from domain.squeezes import SLICE_MS, WINDOW_SLICES, Warm, Warmth, is_big
 from hub.forms import Payload
-from hub.node import Member, Node, Seat
+from hub.node import Member, Node
 from protocol.codec import encode_body
 from protocol.events import GroupJoined, GroupLeft, GroupPulse, UserRef
 from protocol.nodes import Mover, RoomChange, RoomMail, Squeezes
@@ -39,7 +39,6 @@ class Room:
         "is_news",
         "next_pulse",
         "others",
-        "seats",
         "squeezes",
         "state",
         "strength",
@@ -56,8 +55,7 @@ class Room:
         self.host = ""
         self.count = 0
         self.users: dict[str, int] = {}  # members who are connected here → version with which they came in
-        self.seats: dict[str, Seat] = {}  # the same members → where their sessions are
-        self.audience: list[Member] | None = None  # all sessions of all seats; None: not gathered since one has moved
+        self.audience: list[Member] | None = None  # all their sessions; None: not gathered since one has moved
         self.squeezes = 0  # here, since the last pulse
         self.strength = 0.0
         self.heard = 0  # from other nodes, since the last pulse
@@ -122,13 +120,11 @@ class Rooms:
 
     def _seat(self, room: Room, user: str, version: int) -> None:
         room.users[user] = version
-        room.seats[user] = self._node.seats[user]
         room.audience = None
         self._of_user.setdefault(user, set()).add(room.id)
 
     def _unseat(self, room: Room, user: str) -> None:
         room.users.pop(user, None)
-        room.seats.pop(user, None)
         room.audience = None
         room.warmth.forget(user)
         mine = self._of_user.get(user)
@@ -241,10 +237,9 @@ class Rooms:
             version=change.version,
         )
         payload = Payload(encode_body(event))
-        for user, seat in room.seats.items():
-            if user not in mover.hidden_from:
-                for member in seat.members:
-                    member.tell(payload)
+        for member in self._audience(room):
+            if member.user not in mover.hidden_from:
+                member.tell(payload)
 
     # Squeezes
 
@@ -347,15 +342,19 @@ class Rooms:
         room.is_news = False
         payload = Payload(encode_body(pulse))
         key, frame = room.id, payload.json
-        if room.audience is None:
-            room.audience = [member for seat in room.seats.values() for member in seat.members]
-        for member in room.audience:
+        for member in self._audience(room):
             bundle = member.bundle
             if bundle is None:
                 member.show(key, payload)
             else:  # not the first in this tick: the shortest way
                 bundle.append(frame)
         self.pulses += 1
+
+    def _audience(self, room: Room) -> list[Member]:
+        if room.audience is None:
+            seats = self._node.seats
+            room.audience = [member for user in room.users for member in seats[user].members]
+        return room.audience
 
     def big_squeeze_failed(self, room_id: str) -> None:
         """The end could not be written: the next squeeze may ask again."""

@@ -23,39 +23,30 @@ from storage.hug_commits import HugCommits
 from storage.mutuals import Mutuals
 
 LISTEN_BACKLOG = 4096
-SEND_BUFFER_BYTES = (
-    32 * 1024
-)  # the kernel takes twice that; without it megabytes hide in the kernel before anybody notices a slow reader
+# The kernel takes twice that. Without it megabytes hide there before anybody notices a slow reader.
+SEND_BUFFER_BYTES = 32 * 1024
 DRAIN_BATCH = 500
 DRAIN_PAUSE_S = 0.05
 RETRY_MAX_MS = 2_000
 UVICORN_SHUTDOWN_S = 3
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket that other hubs of this machine may share. Raises: OSError."""
+def listen(host: str, port: int, *, is_shared: bool) -> socket.socket:
+    """A listening socket, which other hubs of this machine may share or not. Raises: OSError, with the address in its text."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, is_shared)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         sock.bind((host, port))
         sock.listen(LISTEN_BACKLOG)
         sock.setblocking(False)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
-
-
-def listen_alone(host: str, port: int) -> socket.socket:
-    """The operators' port, which hubs must not share: one would answer for another. Raises: OSError, with the address in its text."""
-    try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
-        reason = "in use" if error.errno == errno.EADDRINUSE else error.strerror
-        raise OSError(error.errno, f"The metrics port {host}:{port} cannot be opened: {reason}") from error
+        sock.close()
+        reason = "in use" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
+        raise OSError(error.errno, f"{host}:{port} cannot be opened: {reason}") from error
+    return sock
 
 
 class HubServer(uvicorn.Server):

@@ -157,10 +157,8 @@ class HugHandlers:
             if isinstance(answer, Refusal):
                 finish(answer)
                 return
-            at, ref = (
-                rfc3339(answer),
-                command.ref if actor.session is not None else None,
-            )  # a request has its answer anyway
+            at = rfc3339(answer)
+            ref = command.ref if actor.session is not None else None  # a request has its answer anyway
             finish(Ok(ref=ref, id=hug.id, state="accepted", at=at))
             sent = HugSent(at=at, id=hug.id, to=hug.recipient, kind=hug.kind, message=hug.message, style=command.style)
             self._delivery.tell([actor.user], sent, skip=actor.session)

@@ -74,5 +74,5 @@ async def test_hubs_do_not_share_the_port_of_their_metrics(start_hub: StartHub) 
     """Otherwise one would answer for another, and a hub that has not begun to listen would seem to be ready."""
     one = await start_hub()
     port = one.metrics_url.rpartition(":")[2].partition("/")[0]
-    with pytest.raises(CannotStart, match=f"The metrics port 127.0.0.1:{port} cannot be opened: in use"):
+    with pytest.raises(CannotStart, match=f"127.0.0.1:{port} cannot be opened: in use"):
         await start_hub(metrics_port=port)
