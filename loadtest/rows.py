@@ -15,13 +15,20 @@ def bounded(key: str, name: str, value: float, unit: str, target: Target | None 
     return Row(key, name, value, unit, target.must, target.aim, target.more_is_better)
 
 
+PERCENTILES = {"p50": "p50", "p99": "p99", "p999": "p99.9"}  # by their names in keys → as people write them
+
+
+def latency_keys(*names: str) -> tuple[str, ...]:
+    """Those of `latency_rows` for each of *names*."""
+    return tuple(f"{name}_{percentile}_ms" for name in names for percentile in PERCENTILES)
+
+
 def latency_rows(name: str, conductor: Conductor, p99: Target | None = None) -> list[Row]:
     """Three percentiles of what was recorded as *name*; *p99* has bounds."""
     latency = conductor.latency(name)
     return [
-        Row(f"{name}_p50_ms", f"{name} p50", latency.p50, "ms"),
-        bounded(f"{name}_p99_ms", f"{name} p99", latency.p99, "ms", p99),
-        Row(f"{name}_p999_ms", f"{name} p99.9", latency.p999, "ms"),
+        bounded(key, f"{name} {said}", getattr(latency, percentile), "ms", p99 if percentile == "p99" else None)
+        for key, (percentile, said) in zip(latency_keys(name), PERCENTILES.items(), strict=True)
     ]
 
 

@@ -21,7 +21,7 @@ from loadtest.clients.wire import client_frame
 from loadtest.conductor import Conductor
 from loadtest.pacer import pace
 from loadtest.results import Row
-from loadtest.rows import latency_rows
+from loadtest.rows import latency_keys, latency_rows
 from loadtest.scenario import Load, Orders, Scenario
 
 SECONDS = 60.0  # of the measured phase: pings come after 25 s of silence
@@ -193,15 +193,7 @@ class Day(Scenario):
         "hub_cores_per_1000",
         "hub_mib",
         "session_kib",
-        "ok_p50_ms",
-        "ok_p99_ms",
-        "ok_p999_ms",
-        "delivery_p50_ms",
-        "delivery_p99_ms",
-        "delivery_p999_ms",
-        "pulse_p50_ms",
-        "pulse_p99_ms",
-        "pulse_p999_ms",
+        *latency_keys("ok", "delivery", "pulse"),
     )
     load: ClassVar[type[Load]] = DayLoad
 

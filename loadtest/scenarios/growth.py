@@ -12,7 +12,7 @@ from loadtest.conductor import Conductor
 from loadtest.histogram import Histogram
 from loadtest.report.growth import Held, Step, growth_tables
 from loadtest.results import Row, Table
-from loadtest.rows import bounded, latency_rows
+from loadtest.rows import bounded, latency_keys, latency_rows
 from loadtest.scenario import Orders, Scenario
 from loadtest.scenarios.hugs import HugsLoad
 from loadtest.scenarios.idle import Idle
@@ -95,12 +95,7 @@ class Growth(Scenario):
         "kernel_kib",
         "idle_cores",
         "evenness",
-        "ok_p50_ms",
-        "ok_p99_ms",
-        "ok_p999_ms",
-        "delivery_p50_ms",
-        "delivery_p99_ms",
-        "delivery_p999_ms",
+        *latency_keys("ok", "delivery"),
     )
 
     def __init__(self, options: argparse.Namespace) -> None:

@@ -14,7 +14,7 @@ from loadtest.clients.people import Person, pairs_of_friends, people_in_pairs, s
 from loadtest.clients.wire import Lost
 from loadtest.conductor import Conductor
 from loadtest.results import Row
-from loadtest.rows import bounded, cpu_rows, latency_rows
+from loadtest.rows import bounded, cpu_rows, latency_keys, latency_rows
 from loadtest.scenario import Load, Orders, Scenario
 from loadtest.targets import DELIVERY_P99_MS, HUG_HUB_CPU_US, HUGS_PER_S, OK_P99_MS
 
@@ -121,12 +121,7 @@ class Hugs(Scenario):
     summary = "durable hugs between pairs of friends, followed one by one"
     load = HugsLoad
     keys = (
-        "ok_p50_ms",
-        "ok_p99_ms",
-        "ok_p999_ms",
-        "delivery_p50_ms",
-        "delivery_p99_ms",
-        "delivery_p999_ms",
+        *latency_keys("ok", "delivery"),
         "hugs_per_s",
         "hub_cpu_us",
         "postgres_cpu_us",

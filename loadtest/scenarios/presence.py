@@ -18,7 +18,7 @@ from loadtest.clients.people import Person
 from loadtest.clients.speaker import Speaker
 from loadtest.conductor import Conductor
 from loadtest.results import Row
-from loadtest.rows import cpu_rows, latency_rows
+from loadtest.rows import cpu_rows, latency_keys, latency_rows
 from loadtest.scenario import Load, Orders, Scenario
 
 STATUSES = ("online", "away", "do_not_disturb")  # in turn: two after the same are never the same
@@ -159,12 +159,7 @@ class Presence(Scenario):
     summary = "people who change their status while their friends look on"
     load = PresenceLoad
     keys = (
-        "presence_p50_ms",
-        "presence_p99_ms",
-        "presence_p999_ms",
-        "ok_p50_ms",
-        "ok_p99_ms",
-        "ok_p999_ms",
+        *latency_keys("presence", "ok"),
         "presence_per_s",
         "change_cpu_us",
         "presence_cpu_us",

@@ -21,7 +21,7 @@ from loadtest.clients.entering import enter_all
 from loadtest.clients.roommates import PULSES_PER_S_MAX, Crowd, RoomMember
 from loadtest.conductor import Conductor
 from loadtest.results import Row
-from loadtest.rows import cpu_rows, latency_rows
+from loadtest.rows import cpu_rows, latency_keys, latency_rows
 from loadtest.scenario import Load, Orders, Scenario
 from loadtest.targets import ROOM_BURST_CPU_US, ROOM_SPACED_CPU_US, Target
 
@@ -154,12 +154,7 @@ class Room(Scenario):
     load = RoomLoad
     keys = (
         *(f"room_{pattern}_cpu_us" for pattern in PATTERNS),
-        "pulse_p50_ms",
-        "pulse_p99_ms",
-        "pulse_p999_ms",
-        "ok_p50_ms",
-        "ok_p99_ms",
-        "ok_p999_ms",
+        *latency_keys("pulse", "ok"),
         "pulses_per_s",
         "pulses_per_read",
         "postgres_cpu_us",

@@ -19,7 +19,7 @@ from loadtest.clients.speaker import Speaker
 from loadtest.clients.wire import Lost
 from loadtest.conductor import Conductor
 from loadtest.results import Row
-from loadtest.rows import cpu_rows, latency_rows
+from loadtest.rows import cpu_rows, latency_keys, latency_rows
 from loadtest.scenario import Load, Orders, Scenario
 from loadtest.targets import UNICAST_CPU_US
 
@@ -187,12 +187,7 @@ class Unicast(Scenario):
     summary = "ephemeral events from one user to one other, on different nodes"
     load = UnicastLoad
     keys = (
-        "unicast_p50_ms",
-        "unicast_p99_ms",
-        "unicast_p999_ms",
-        "ok_p50_ms",
-        "ok_p99_ms",
-        "ok_p999_ms",
+        *latency_keys("unicast", "ok"),
         "unicast_per_s",
         "unicast_lost",
         "unicast_cpu_us",
