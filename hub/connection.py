@@ -7,7 +7,7 @@ stalled, messages have a limit, and a client that neither reads nor answers is c
 import asyncio
 import os
 from collections.abc import Callable
-from typing import cast
+from typing import ClassVar, cast
 
 from hub.forms import FORMS, Payload
 from hub.session import HELLO_S, LIVE, Session, State
@@ -70,6 +70,7 @@ class Connection(asyncio.Protocol):
         "session",
     )
 
+    blank_parser: ClassVar = FrameParser(CLIENT_MESSAGE_MAX_BYTES)  # for all who have nothing incomplete: most, always
     session: Session
 
     def __init__(
@@ -94,7 +95,7 @@ class Connection(asyncio.Protocol):
         self._tick = tick
         self._counts = counts
         self._on_lost = on_lost
-        self._parser = FrameParser(CLIENT_MESSAGE_MAX_BYTES)
+        self._parser: FrameParser | None = None  # while something is incomplete
         self._gathered: list[bytes] | None = None
         self._gathered_bytes = 0
         self._heard = self._opened_at = sweep.now
@@ -111,11 +112,15 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """asyncio: bytes have arrived."""
         self._heard = self._sweep.now
-        if self._close_by and self._parser.failure is not None:
-            return  # nothing after a violation is looked at; reading on lets the client see our close
         counts = self._counts
         counts.bytes_in += len(data)
-        for opcode, payload in self._parser.feed(data):
+        parser = self._parser or Connection.blank_parser
+        messages = parser.feed(data)  # none after a violation; reading on lets the client see our close
+        if parser.has_more():
+            self._keep(parser)
+        else:
+            self._parser = None
+        for opcode, payload in messages:
             if opcode == CLOSE:
                 self._answer_close(payload)
                 return
@@ -126,9 +131,14 @@ class Connection(asyncio.Protocol):
                 self._message(opcode, payload)
             elif opcode == PING:
                 self.write(frame(PONG_OPCODE, payload))
-        failure = self._parser.failure
+        failure = parser.failure
         if failure is not None and not self._close_by:
             self.fail(failure.code, failure.reason)
+
+    def _keep(self, parser: FrameParser) -> None:
+        if self._parser is None:
+            self._parser = parser
+            Connection.blank_parser = FrameParser(CLIENT_MESSAGE_MAX_BYTES)
 
     def _message(self, opcode: int, payload: bytes) -> None:
         if (opcode == TEXT) != (self.codec is Codec.JSON):

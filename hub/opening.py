@@ -7,6 +7,7 @@ committed after that read is rung to this node.
 
 import asyncio
 import logging
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import cast
@@ -85,7 +86,7 @@ class Openings:
             self.counts.refused += 1
             return False
         session.bearer = None
-        session.device = hello.device
+        session.device = sys.intern(hello.device)  # mostly one of a few names
         session.sid = claims.sid
         session.rank = rank_of(hello.status)
         self.token_accepted(session, claims)

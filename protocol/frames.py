@@ -90,6 +90,10 @@ class FrameParser:
         self._buffer = data[position:]
         return messages
 
+    def has_more(self) -> bool:
+        """Does it hold anything: part of a message, or a failure?"""
+        return bool(self._buffer) or self._fragments is not None or self.failure is not None
+
     def _accepts(self, first: int, second: int, length: int) -> bool:
         """Judge a header before its payload is waited for. Sets `failure` and returns False on a violation."""
         opcode = first & 0x0F

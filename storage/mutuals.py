@@ -31,7 +31,7 @@ CANDIDATES = 32  # of a hug: more than anybody may send in the time
 PAUSE_S = 0.01  # before looking again for a hug whose candidate was just taken or locked
 TRIES = 2_000  # pauses enough to outlast every lock: PostgreSQL ends an idle transaction of ours after 15 s
 RETRY_S = 1.0
-GATHER_S = 0.02  # a look costs as much for twenty hugs as for one, and nobody sees the difference
+GATHER_S = 0.05  # a look costs as much for twenty hugs as for one, and nobody sees the difference
 
 _WITHIN = timedelta(milliseconds=MUTUAL_WITHIN_MS)
 

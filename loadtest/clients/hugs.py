@@ -115,7 +115,7 @@ class Recipient(Member):
         super().__init__()
         self._ledger = ledger
         self._seq = 0
-        self._acked = 0
+        self._acked = -random.randrange(ACK_EVERY)
         self._ack_later: asyncio.TimerHandle | None = None
 
     def event(self, payload: bytes, now: float) -> None:
