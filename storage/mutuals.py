@@ -139,7 +139,7 @@ class Mutuals:
     async def _match_for_ever(self) -> None:
         while self._waiting or not self._is_closing:
             await self._wake.wait()
-            if not self._is_closing:
+            if not self._is_closing and len(self._waiting) < BATCH_MAX:
                 await asyncio.sleep(GATHER_S)
             batch = [self._waiting.popleft() for _ in range(min(BATCH_MAX, len(self._waiting)))]
             try:
