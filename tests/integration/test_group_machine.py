@@ -27,6 +27,7 @@ from tests.support.wire import Wire
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
 MEMBERS = 4
+STAY_EVERY_S = 5.0
 members = st.integers(0, MEMBERS - 1)
 hubs = st.integers(0, 1)
 LIVE = ("gathering", "active")
@@ -42,6 +43,7 @@ class World:
         self.hubs: list[HubProcess] = []
         self.people: list[Person] = []
         self.wires: list[list[Wire]] = []
+        self.stayed = time.monotonic()
 
     async def open(self, database_url: str, redis_url: str) -> None:
         start = await self.stack.enter_async_context(hub_starter(database_url, redis_url))
@@ -50,6 +52,13 @@ class World:
         for person in self.people:
             wires = [await Wire.log_in(hub.url, person.access_token) for hub in self.hubs]
             self.wires.append([await self.stack.enter_async_context(wire) for wire in wires])
+
+    def stay(self) -> None:
+        """Read on all wires now and then: who does not is not there for the hub."""
+        if time.monotonic() - self.stayed > STAY_EVERY_S:
+            for wire in (wire for wires in self.wires for wire in wires):
+                self.runner.run(wire.ask("ping"))
+            self.stayed = time.monotonic()
 
     def close(self) -> None:
         self.runner.run(self.stack.aclose())
@@ -138,6 +147,7 @@ class GroupOnTwoHubs(RuleBasedStateMachine):
     def both_hubs_say_what_the_model_says(self) -> None:
         if not hasattr(self, "model"):
             return
+        self.world.stay()
         for hub in self.world.hubs:
             token = self.world.people[0].access_token
             group = self.world.runner.run(get(f"{hub.url}/v1/groups/{self.room}", token))

@@ -22,7 +22,9 @@ from tests.support.wire import Wire
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(150)]
 
 STOPPED = 20
-HUGS = 180  # below the 256 that wait for an ack, so that nothing but the slow reader's own limits holds them back
+HUGS = (
+    70  # dearer than a stopped reader may be, and below the 256 that wait for an ack: only its own limits hold it back
+)
 COST_MAX_BYTES = 256 * 1024
 RECEIVE_BUFFER = 4096  # of the stopped readers: what the hub sends stays on the hub's side
 STALLED_MAX_S = 30

@@ -180,8 +180,8 @@ def test_below_a_closed_folder_the_servers_live_elsewhere(folder: Path) -> None:
             assert home.parent == SYSTEM_HOME
             assert (home / "postgres" / "PG_VERSION").exists()
             assert not (up.data / "postgres").exists()
-            assert str(home) in up.output
             assert up.stop() == 0
+            assert str(home) in up.output
             with running(folder) as again:  # it remembers where
                 assert json.loads((again.data / "servers.json").read_bytes())["home"] == str(home)
                 assert again.stop() == 0
