@@ -3,9 +3,13 @@
 import os
 
 
-def uuid7(now_ms: int) -> str:
-    """A new id as canonical lower-case text. *now_ms*: Unix time in milliseconds."""
-    value = (now_ms & 0xFFFF_FFFF_FFFF) << 80 | int.from_bytes(os.urandom(10))
+def uuid7(now_ms: int, noise: int | None = None) -> str:
+    """A new id as canonical lower-case text. *now_ms*: Unix time in milliseconds.
+
+    *noise*: 80 bits in place of random ones, for ids that must come out the same again.
+    """
+    low = int.from_bytes(os.urandom(10)) if noise is None else noise
+    value = (now_ms & 0xFFFF_FFFF_FFFF) << 80 | low
     value = value & ~(0xF << 76) | 0x7 << 76  # version
     value = value & ~(0x3 << 62) | 0x2 << 62  # variant
     text = f"{value:032x}"

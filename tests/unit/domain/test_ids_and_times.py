@@ -23,6 +23,15 @@ def test_an_id_is_a_version_7_uuid_of_its_moment(now_ms: int) -> None:
     assert uuid7_ms(text) == now_ms
 
 
+@given(MOMENTS_MS, st.integers(0, 2**80 - 1))
+def test_the_same_noise_makes_the_same_id(now_ms: int, noise: int) -> None:
+    text = uuid7(now_ms, noise)
+    assert text == uuid7(now_ms, noise)
+    assert (uuid.UUID(text).version, uuid.UUID(text).variant) == (7, uuid.RFC_4122)
+    assert uuid7_ms(text) == now_ms
+    assert uuid7(now_ms, noise ^ 1) != text
+
+
 @given(MOMENTS_MS, MOMENTS_MS)
 def test_ids_sort_by_time(one: int, other: int) -> None:
     if one != other:
