@@ -82,7 +82,7 @@ def _factors(
 def _calendar(who: Person, days: int, until_ms: int, draw: Random) -> Iterator[tuple[date, int, str]]:
     """The dates somebody lives, when each begins where they are, and the zone there.
 
-    Whoever flies west over the date line lives a date twice; whoever flies far east may leave one out.
+    Whoever flies to where the clock is far behind lives a date twice; to where it is far ahead, they leave one out.
     """
     zone, away = who.zone, 0
     day = _date_at(until_ms, zone) - (days - 1) * DAY

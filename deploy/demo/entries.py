@@ -14,7 +14,7 @@ from random import Random
 from msgspec import Struct
 
 from deploy.demo.days import HOUR_MS, Day, days_of
-from deploy.demo.people import Habit, Person, drawing, person
+from deploy.demo.people import Person, drawing, person
 from deploy.demo.phrases import note_for, word_for
 from domain.ids import uuid7
 
@@ -53,7 +53,7 @@ def entries(seed: int, users: int, days: int, until_ms: int) -> Iterator[DemoEnt
 def entries_of(seed: int, who: Person, days: int, until_ms: int) -> Iterator[DemoEntry]:
     """Those of one person."""
     draw = drawing(seed, who.user, "days")
-    network = _Network(who.habit, draw)
+    network = _Network(who, draw)
     last_ms = 0
     for moment in _moments(who, days_of(who, days, until_ms, draw), draw):
         if moment.made_ms <= last_ms:  # a morning over there that is still the evening before at the place left behind
@@ -83,7 +83,7 @@ def _moments(who: Person, days: Iterator[Day], draw: Random) -> Iterator[_Moment
         if lapsed or draw.random() < who.habit.skips:
             left_out.append(day)
             continue
-        hours = [hour + draw.uniform(-0.8, 0.8) for hour in who.hours]
+        hours = sorted(hour + draw.uniform(-0.8, 0.8) for hour in who.hours)
         if left_out and draw.random() < who.fills_in:
             yield from _filled_in(who, left_out, day, hours[0], draw)
         left_out.clear()
@@ -105,9 +105,9 @@ def _filled_in(who: Person, left_out: Iterable[Day], today: Day, hour: float, dr
 class _Network:
     """What lies between a device and the server: mostly a fraction of a second, now and then a day or two."""
 
-    def __init__(self, habit: Habit, draw: Random) -> None:
+    def __init__(self, who: Person, draw: Random) -> None:
         self._draw = draw
-        self._offline = habit.offline / (sum(habit.times) / 2)  # for each entry
+        self._offline = who.habit.offline / len(who.hours)  # chance at each entry
         self._back_ms = 0
 
     def receives(self, made_ms: int) -> int:

@@ -11,7 +11,7 @@ from deploy.demo.factors import MEASURES, OCCASIONS, Measure, Occasion
 
 NAMES = (
     *("Aiko", "Amara", "Anders", "Beatriz", "Callum", "Chloé", "Daniel", "Elif", "Esther", "Farid", "Giulia", "Hugo"),
-    *("Ines", "Jonas", "Kavya", "Lucía", "Malik", "Nadia", "Oskar", "Priya", "Rosa", "Samuel", "Tomás", "Wei", "Zofia"),
+    *("Inés", "Jonas", "Kavya", "Lucía", "Malik", "Nadia", "Oskar", "Priya", "Rosa", "Samuel", "Tomás", "Wei", "Zofia"),
 )
 
 # Where people live, and how many of them in proportion.

@@ -113,7 +113,7 @@ def test_more_days_take_no_more_memory() -> None:
     def peak(days: int) -> int:
         tracemalloc.start()
         try:
-            Counter(entry.user for entry in entries(1, 10, days, UNTIL_MS))
+            Counter(entry.user for entry in entries(1, 4, days, UNTIL_MS))
             return tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
