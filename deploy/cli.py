@@ -25,8 +25,8 @@ COUNT_MAX = 10_000_000
 
 SETTINGS_HELP = """\
 Settings come from the environment: HUGMOOD_DATABASE_URL and HUGMOOD_REDIS_URL (without them `hugmood up` runs its
-own servers), HUGMOOD_SECRET or HUGMOOD_SECRET_FILE, HUGMOOD_LIMITS=off for load tests, HUGMOOD_LOG=debug|info|
-warning|error, and those of docs/operating.md.
+own servers), HUGMOOD_SECRET or HUGMOOD_SECRET_FILE, HUGMOOD_ENCRYPTION_KEYS or HUGMOOD_ENCRYPTION_KEYS_FILE,
+HUGMOOD_LIMITS=off for load tests, HUGMOOD_LOG=debug|info|warning|error, and those of docs/operating.md.
 """
 
 
@@ -156,6 +156,11 @@ def build_parser(environment: "os._Environ[str] | dict[str, str]") -> argparse.A
         help="how long the access tokens are good for (%(default)s)",
     )
     add.add_argument("--yes", action="store_true", help="also into a database that is not the data folder's own")
+
+    keys = commands.add_parser("keys", help="the keys of encrypted fields").add_subparsers(
+        dest="action", required=True, metavar="ACTION"
+    )
+    keys.add_parser("new", help="print a new key, and where to put it")
     return parser
 
 

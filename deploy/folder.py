@@ -3,6 +3,7 @@
     lock            held while anybody works here; our servers inherit it, so it is free only when they are gone too
     servers.json    ports and passwords of the embedded servers
     secret          signs access tokens
+    encryption-keys what notes and the like are encrypted with; without it they are lost
     running.json    what `hugmood up` runs now, for `hugmood people`, `listen` and `send`
     postgres/ valkey/ log/
 
@@ -15,6 +16,7 @@ import fcntl
 import os
 import secrets
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -22,6 +24,7 @@ from msgspec import Struct
 
 from deploy.children import CannotStart
 from deploy.privileges import can_pass, make_folder, server_account
+from storage.encryption_keys import make_key
 
 SYSTEM_HOME = Path("/var/lib/hugmood")
 LOCK_WAIT_S = 20.0  # how long servers of a killed predecessor may take to die
@@ -88,6 +91,13 @@ class DataFolder:
             write_private(path, secrets.token_urlsafe(SECRET_BYTES).encode())
         return path
 
+    def keys_file(self) -> Path:
+        """The file with the keys of encrypted fields; the first one is made at the first start."""
+        path = self.path / "encryption-keys"
+        if not path.exists():
+            write_private(path, f"{make_key(datetime.now(UTC).date()).line}\n".encode())
+        return path
+
     def log_path(self, name: str) -> Path:
         """Where `open_log` writes."""
         return self.path / "log" / f"{name}.log"
@@ -122,11 +132,18 @@ class DataFolder:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Replace *path* in one step; only we may read it."""
+    """Replace *path* in one step; only we may read it. When this returns, it outlives a power cut."""
     new = path.with_name(f"{path.name}.{os.getpid()}.new")
     with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:  # noqa: PTH123  with a mode
         file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
     new.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def _load_state(path: Path) -> ServersState:

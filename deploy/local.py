@@ -140,8 +140,10 @@ class Local:
             self._environment["HUGMOOD_REDIS_URL"] = self._valkey.url
         else:
             await _check_redis(self._environment["HUGMOOD_REDIS_URL"])
-        if not self._environment.get("HUGMOOD_SECRET") and not self._environment.get("HUGMOOD_SECRET_FILE"):
-            self._environment["HUGMOOD_SECRET_FILE"] = str(self._folder.secret_file())
+        made = {"HUGMOOD_SECRET": self._folder.secret_file, "HUGMOOD_ENCRYPTION_KEYS": self._folder.keys_file}
+        for name, file in made.items():
+            if not self._environment.get(name) and not self._environment.get(f"{name}_FILE"):
+                self._environment[f"{name}_FILE"] = str(file())
 
     async def _migrate(self) -> None:
         try:

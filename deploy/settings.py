@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from deploy.children import CannotStart
 from hub.settings import SECRET_MIN_BYTES, HubSettings
+from storage.encryption_keys import FORM, EncryptionKey, load_keys
 from workers.settings import SERVED, WorkerSettings
 
 PREFIX = "HUGMOOD_"
@@ -162,7 +163,8 @@ WORKER = (
     Setting("HUGMOOD_DATABASE_CONNECTIONS", "database_connections", _number(1, _CONNECTIONS_MAX)),
     Setting("HUGMOOD_STOP_WAIT_S", "stop_wait_s", _seconds(600)),
 )
-OTHER_NAMES = ("HUGMOOD_SECRET", "HUGMOOD_SECRET_FILE", "HUGMOOD_LOG", "HUGMOOD_DATA")
+SECRET, KEYS = "HUGMOOD_SECRET", "HUGMOOD_ENCRYPTION_KEYS"
+OTHER_NAMES = (SECRET, f"{SECRET}_FILE", KEYS, f"{KEYS}_FILE", "HUGMOOD_LOG", "HUGMOOD_DATA")
 
 
 def load_hub_settings(environment: Environment) -> HubSettings:
@@ -173,8 +175,9 @@ def load_hub_settings(environment: Environment) -> HubSettings:
     _require(SERVERS, given, environment, problems)
     if given["secret"] is None:
         problems.append(
-            f"HUGMOOD_SECRET or HUGMOOD_SECRET_FILE is missing: at least {SECRET_MIN_BYTES} bytes, the same on every hub"
+            f"{SECRET} or {SECRET}_FILE is missing: at least {SECRET_MIN_BYTES} bytes, the same on every hub"
         )
+    given["encryption_keys"] = _required_keys(environment, problems)
     return _build(HubSettings, given, problems)
 
 
@@ -183,6 +186,7 @@ def load_worker_settings(environment: Environment) -> WorkerSettings:
     problems: list[str] = []
     given = _given(WORKER, environment, problems)
     _require(SERVERS, given, environment, problems)
+    given["encryption_keys"] = _required_keys(environment, problems)
     return _build(WorkerSettings, given, problems)
 
 
@@ -191,6 +195,7 @@ def check_settings(environment: Environment) -> None:
     problems: list[str] = []
     _given({setting.name: setting for setting in (*HUB, *WORKER)}.values(), environment, problems)
     _secret(environment, problems)
+    _keys(environment, problems)
     load_log_level(environment, problems)
     if problems:
         raise WrongSettings(list(dict.fromkeys(problems)))
@@ -256,22 +261,55 @@ def _require(table: Sequence[Setting], given: dict[str, Any], environment: Envir
 
 
 def _secret(environment: Environment, problems: list[str]) -> bytes | None:
-    text, file = environment.get("HUGMOOD_SECRET"), environment.get("HUGMOOD_SECRET_FILE")
+    told = _private(SECRET, environment, problems)
+    if told is None:
+        return None
+    name, secret = told
+    if secret is not None and len(secret) < SECRET_MIN_BYTES:
+        problems.append(f"{name} must hold at least {SECRET_MIN_BYTES} bytes")
+    return secret or b""
+
+
+def _required_keys(environment: Environment, problems: list[str]) -> tuple[EncryptionKey, ...]:
+    keys = _keys(environment, problems)
+    if keys is None:
+        problems.append(
+            f"{KEYS} or {KEYS}_FILE is missing: {FORM} for each key, the newest first, the same on every hub and worker "
+            "(`hugmood keys new` makes one)"
+        )
+    return keys or ()
+
+
+def _keys(environment: Environment, problems: list[str]) -> tuple[EncryptionKey, ...] | None:
+    told = _private(KEYS, environment, problems)
+    if told is None:
+        return None
+    name, text = told
+    try:
+        return () if text is None else load_keys(text.decode(errors="replace"))
+    except ValueError as error:
+        problems += [f"{name} {wrong}" for wrong in error.args]
+        return ()
+
+
+def _private(name: str, environment: Environment, problems: list[str]) -> tuple[str, bytes | None] | None:
+    """What is in *name*, or in the file that *name*_FILE names, with the one that is set; None if neither is.
+
+    Bytes of None: *problems* says why.
+    """
+    text, file = environment.get(name), environment.get(f"{name}_FILE")
     if text and file:
-        problems.append("HUGMOOD_SECRET and HUGMOOD_SECRET_FILE are both set: choose one")
-        return b""
-    if not text and not file:
+        problems.append(f"{name} and {name}_FILE are both set: choose one")
+        return name, None
+    if text:
+        return name, text.encode()
+    if not file:
         return None
     try:
-        secret = text.encode() if text else Path(file or "").read_bytes().strip()
+        return f"{name}_FILE", Path(file).read_bytes().strip()
     except OSError as error:
-        problems.append(f"HUGMOOD_SECRET_FILE cannot be read: {error.strerror}")
-        return b""
-    if len(secret) < SECRET_MIN_BYTES:
-        problems.append(
-            f"{'HUGMOOD_SECRET' if text else 'HUGMOOD_SECRET_FILE'} must hold at least {SECRET_MIN_BYTES} bytes"
-        )
-    return secret
+        problems.append(f"{name}_FILE cannot be read: {error.strerror}")
+        return f"{name}_FILE", None
 
 
 def _build(kind: Callable[..., Settings], given: dict[str, Any], problems: list[str]) -> Settings:

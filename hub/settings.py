@@ -4,6 +4,7 @@ from msgspec import Struct
 
 from domain.hug_requests import COMMUNITY_OPEN_MAX, REQUESTS_AN_HOUR_MAX
 from domain.marks import FOLLOWS_MAX
+from storage.encryption_keys import EncryptionKey
 
 SECRET_MIN_BYTES = 32
 
@@ -14,6 +15,7 @@ class HubSettings(Struct, frozen=True, kw_only=True):
     database_url: str
     redis_url: str
     secret: bytes  # signs access tokens; the same on every node
+    encryption_keys: tuple[EncryptionKey, ...]  # of fields, the newest first; the same on every node and worker
     host: str = "127.0.0.1"
     port: int = 8080
     metrics_host: str = "127.0.0.1"

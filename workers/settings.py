@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from storage.encryption_keys import EncryptionKey
 from storage.queues import Queue
 
 SERVED = (Queue.CARE,)  # what this version has jobs for; moods, push and mail come
@@ -12,6 +13,7 @@ class WorkerSettings(Struct, frozen=True, kw_only=True):
 
     database_url: str
     redis_url: str
+    encryption_keys: tuple[EncryptionKey, ...]  # of fields, the newest first; the same on every hub and worker
     jobs_redis_url: str | None = None  # a Redis of its own for the queues; else `redis_url`
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 9200

@@ -12,13 +12,15 @@ import pytest
 
 from deploy.ports import free_port
 from hub.tokens import TokenVerifier
+from storage.encryption_keys import load_keys
+from tests.support.keys import KEY
 from tests.support.local import HUGMOOD, Up, clean_environment, get, hugmood, running
 from tests.support.servers import run, temporary_folder
 
 pytestmark = pytest.mark.integration
 
 PASSWORD = "correct horse battery staple"
-COMMANDS = ("up", "hub", "worker", "migrate", "listen", "send", "people")
+COMMANDS = ("up", "hub", "worker", "migrate", "listen", "send", "people", "keys")
 
 
 @pytest.fixture(scope="module")
@@ -205,12 +207,25 @@ def test_a_hub_without_settings_names_all_that_is_missing() -> None:
         "HUGMOOD_DATABASE_URL",
         "HUGMOOD_REDIS_URL",
         "HUGMOOD_SECRET",
+        "HUGMOOD_ENCRYPTION_KEYS",
     ]
     done = hugmood(
         "worker", "--queues", "dreams", HUGMOOD_DATABASE_URL="postgresql://x/y", HUGMOOD_REDIS_URL="redis://x"
     )
     assert done.returncode == 2
     assert "HUGMOOD_QUEUES must be one or more of care" in done.stderr
+    assert "HUGMOOD_ENCRYPTION_KEYS or HUGMOOD_ENCRYPTION_KEYS_FILE is missing" in done.stderr
+
+
+def test_a_new_key_is_one_line_and_another_each_time() -> None:
+    made = [hugmood("keys", "new") for _ in range(2)]
+    (one,), (other,) = (load_keys(done.stdout) for done in made)
+    assert one.id != other.id
+    assert one.secret != other.secret
+    for done in made:
+        assert (done.returncode, len(done.stdout.splitlines()), len(done.stderr.splitlines())) == (0, 1, 1)
+        assert "HUGMOOD_ENCRYPTION_KEYS" in done.stderr
+        assert done.stdout.strip().partition(":")[2] not in done.stderr
 
 
 def test_a_hub_refuses_another_schema_than_its_own(databases: Any, redis_url: str) -> None:
@@ -223,6 +238,7 @@ def test_a_hub_refuses_another_schema_than_its_own(databases: Any, redis_url: st
     with databases.fresh() as url:
         run(forget_migrations(url))
         settings = {"HUGMOOD_DATABASE_URL": url, "HUGMOOD_REDIS_URL": redis_url, "HUGMOOD_SECRET": secret}
+        settings["HUGMOOD_ENCRYPTION_KEYS"] = KEY.line
         ports = {"HUGMOOD_PORT": str(free_port()), "HUGMOOD_METRICS_PORT": str(free_port())}
         done = hugmood("hub", **settings, **ports)
     assert done.returncode == 2
@@ -233,11 +249,13 @@ def test_logs_are_json_and_hold_no_tokens(up: Up, people: list[dict[str, Any]]) 
     assert get(f"{up.ready['url']}/healthz")[0] == 200
     logs = list((up.data / "log").glob("[hw]*.log"))
     assert len(logs) == 2
+    (key,) = load_keys((up.data / "encryption-keys").read_text())
     for log in logs:
         lines = [json.loads(line) for line in log.read_bytes().splitlines()]
         assert {"time", "level", "logger", "message"} <= lines[0].keys()
         assert people[0]["access_token"] not in log.read_text()
         assert PASSWORD not in log.read_text()
+        assert key.line.partition(":")[2] not in log.read_text()
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -15,6 +15,7 @@ import asyncpg
 import pytest
 
 from deploy.folder import SYSTEM_HOME
+from storage.encryption_keys import load_keys
 from tests.support.local import get, hugmood, is_gone, launched, running, wait_until
 from tests.support.servers import run, temporary_folder
 
@@ -66,6 +67,10 @@ def test_tells_what_runs_and_keeps_its_data(folder: Path) -> None:
         for url in (ready["database_url"], ready["redis_url"]):
             assert urlsplit(url).password not in up.output
         assert stat.S_IMODE((folder / "ready.json").stat().st_mode) == 0o600
+        keys = (up.data / "encryption-keys").read_text()
+        assert stat.S_IMODE((up.data / "encryption-keys").stat().st_mode) == 0o600
+        assert len(load_keys(keys)) == 1
+        assert keys.strip() not in up.output
         made = hugmood("people", "make", "--count", "30", "--data", up.data, "--out", folder / "people")
         assert made.returncode == 0, made.stderr
 
@@ -211,11 +216,22 @@ def test_a_folder_in_use(folder: Path) -> None:
 
 
 def test_wrong_settings_are_told_all_at_once_and_nothing_is_made(folder: Path) -> None:
-    done = hugmood("up", "--data", folder / "data", HUGMOOD_LIMITS="perhaps", HUGMOOD_SECRET="short", HUGMOOD_LOG="all")
+    done = hugmood(
+        "up",
+        "--data",
+        folder / "data",
+        HUGMOOD_LIMITS="perhaps",
+        HUGMOOD_SECRET="short",
+        HUGMOOD_LOG="all",
+        HUGMOOD_ENCRYPTION_KEYS="K",
+    )
     assert done.returncode == 2
+    form = "must hold ID:base64 of 32 bytes for each key: key 1 has"
     assert done.stderr.splitlines() == [
         "hugmood up: HUGMOOD_LIMITS must be on or off",
         "hugmood up: HUGMOOD_SECRET must hold at least 32 bytes",
+        f"hugmood up: HUGMOOD_ENCRYPTION_KEYS {form} an id that is not 1 to 16 of a-z, 0-9 and -",
+        f"hugmood up: HUGMOOD_ENCRYPTION_KEYS {form} something else than the base64 of 32 bytes behind its id",
         "hugmood up: HUGMOOD_LOG must be one of debug, info, warning, error",
     ]
     assert not (folder / "data").exists()

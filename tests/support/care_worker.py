@@ -3,8 +3,13 @@
 import asyncio
 import sys
 
+from tests.support.keys import KEY
 from workers.app import serve
 from workers.settings import WorkerSettings
 
 if __name__ == "__main__":
-    asyncio.run(serve(WorkerSettings(database_url=sys.argv[1], redis_url=sys.argv[2], metrics_port=int(sys.argv[3]))))
+    database_url, redis_url, port = sys.argv[1:]
+    settings = WorkerSettings(
+        database_url=database_url, redis_url=redis_url, encryption_keys=(KEY,), metrics_port=int(port)
+    )
+    asyncio.run(serve(settings))

@@ -22,6 +22,7 @@ from deploy.people import Crowd, make_people
 from deploy.ports import free_port
 from deploy.supervisor import wait_http_ready
 from hub.tokens import issue_access_token
+from tests.support.keys import KEY
 
 SECRET = b"the secret of hubs in tests: 32 bytes"
 
@@ -50,6 +51,7 @@ class HubProcess:
         self.log = folder / f"hub-{self.port}.log"
         own = {
             "HUGMOOD_SECRET": SECRET.decode(),
+            "HUGMOOD_ENCRYPTION_KEYS": KEY.line,
             "HUGMOOD_PORT": str(self.port),
             "HUGMOOD_METRICS_PORT": str(self._metrics_port),
             "HUGMOOD_LIMITS": "off",

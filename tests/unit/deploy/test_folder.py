@@ -9,6 +9,8 @@ import pytest
 from deploy.children import Account, CannotStart
 from deploy.folder import DataFolder, InUse
 from deploy.privileges import can_execute, can_pass, make_folder
+from storage.encryption_keys import load_keys
+from tests.support.keys import KEY
 from tests.support.servers import temporary_folder
 
 pytestmark = pytest.mark.unit
@@ -36,10 +38,26 @@ def test_what_is_secret_is_ours_alone() -> None:
     with temporary_folder() as parent:
         folder = DataFolder.hold(parent / "data")
         folder.secret_file()
+        folder.keys_file()
         os.close(folder.open_log("hub-1"))
-        for name in ("servers.json", "secret", "lock", "log/hub-1.log"):
+        for name in ("servers.json", "secret", "encryption-keys", "lock", "log/hub-1.log"):
             assert stat.S_IMODE((parent / "data" / name).stat().st_mode) == 0o600
         folder.release()
+
+
+def test_a_folder_gets_one_key_and_keeps_what_is_there() -> None:
+    """Also a folder of a version that had none, and one whose operator has added another."""
+    with temporary_folder() as parent:
+        DataFolder.hold(parent / "data").release()
+        folder = DataFolder.hold(parent / "data")
+        file = folder.keys_file()
+        (key,) = load_keys(file.read_text())
+        assert folder.keys_file().read_text() == f"{key.line}\n"
+        file.write_text(f"{KEY.line}\n{key.line}\n")
+        folder.release()
+        again = DataFolder.hold(parent / "data")
+        assert load_keys(again.keys_file().read_text()) == (KEY, key)
+        again.release()
 
 
 def test_a_log_that_is_too_large_is_put_aside() -> None:

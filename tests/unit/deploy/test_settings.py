@@ -16,6 +16,8 @@ from deploy.settings import (
     unknown_names,
 )
 from hub.settings import HubSettings
+from storage.encryption_keys import EncryptionKey
+from tests.support.keys import KEY
 from workers.settings import WorkerSettings
 
 pytestmark = pytest.mark.unit
@@ -25,6 +27,7 @@ LEAST = {
     "HUGMOOD_DATABASE_URL": "postgresql://hugmood:pw@db/hugmood",
     "HUGMOOD_REDIS_URL": "redis://cache:6379/0",
     "HUGMOOD_SECRET": SECRET,
+    "HUGMOOD_ENCRYPTION_KEYS": KEY.line,
 }
 
 
@@ -36,16 +39,19 @@ def problems_of(environment: dict[str, str]) -> tuple[str, ...]:
 
 def test_defaults_are_those_of_the_structs() -> None:
     assert load_hub_settings(LEAST) == HubSettings(
-        database_url=LEAST["HUGMOOD_DATABASE_URL"], redis_url=LEAST["HUGMOOD_REDIS_URL"], secret=SECRET.encode()
+        database_url=LEAST["HUGMOOD_DATABASE_URL"],
+        redis_url=LEAST["HUGMOOD_REDIS_URL"],
+        secret=SECRET.encode(),
+        encryption_keys=(KEY,),
     )
     assert load_worker_settings(LEAST) == WorkerSettings(
-        database_url=LEAST["HUGMOOD_DATABASE_URL"], redis_url=LEAST["HUGMOOD_REDIS_URL"]
+        database_url=LEAST["HUGMOOD_DATABASE_URL"], redis_url=LEAST["HUGMOOD_REDIS_URL"], encryption_keys=(KEY,)
     )
 
 
 def test_every_field_can_be_set() -> None:
-    assert {setting.field for setting in HUB} | {"secret"} == set(HubSettings.__struct_fields__)
-    assert {setting.field for setting in WORKER} == set(WorkerSettings.__struct_fields__)
+    assert {setting.field for setting in HUB} | {"secret", "encryption_keys"} == set(HubSettings.__struct_fields__)
+    assert {setting.field for setting in WORKER} | {"encryption_keys"} == set(WorkerSettings.__struct_fields__)
 
 
 def test_values_become_what_they_mean() -> None:
@@ -101,6 +107,10 @@ def test_an_empty_value_counts_as_not_set() -> None:
         ("HUGMOOD_DRAIN_S", "1e3"),
         ("HUGMOOD_DRAIN_S", "601"),
         ("HUGMOOD_SECRET", "hidden"),
+        ("HUGMOOD_ENCRYPTION_KEYS", "k1:hidden"),
+        ("HUGMOOD_ENCRYPTION_KEYS", f"Hidden:{KEY.line[6:]}"),
+        ("HUGMOOD_ENCRYPTION_KEYS", f"{KEY.line},{KEY.line}"),
+        ("HUGMOOD_ENCRYPTION_KEYS", ","),
         ("HUGMOOD_MAX_CONNECTIONS", "many"),
         ("HUGMOOD_HUGS_PER_MINUTE", "-1"),
         ("HUGMOOD_HUGS_PER_DAY", "1000001"),
@@ -109,7 +119,7 @@ def test_an_empty_value_counts_as_not_set() -> None:
 def test_a_wrong_value_is_named_and_not_quoted_if_it_may_be_secret(name: str, value: str) -> None:
     (problem,) = problems_of(LEAST | {name: value})
     assert problem.startswith(f"{name} must")
-    assert "hidden" not in problem
+    assert "hidden" not in problem.lower()
 
 
 def test_all_problems_at_once() -> None:
@@ -120,6 +130,14 @@ def test_all_problems_at_once() -> None:
         "HUGMOOD_DATABASE_URL",
         "HUGMOOD_REDIS_URL",
         "HUGMOOD_SECRET",
+        "HUGMOOD_ENCRYPTION_KEYS",
+    ]
+    with pytest.raises(WrongSettings) as caught:
+        load_worker_settings({"HUGMOOD_ENCRYPTION_KEYS": f"a:x,{KEY.line},B:x"})
+    assert [problem.split()[0] for problem in caught.value.problems] == [
+        "HUGMOOD_DATABASE_URL",
+        "HUGMOOD_REDIS_URL",
+        *["HUGMOOD_ENCRYPTION_KEYS"] * 3,
     ]
 
 
@@ -147,6 +165,31 @@ def test_the_secret_may_be_in_a_file(tmp_path: Path) -> None:
     ):
         with pytest.raises(WrongSettings):
             load_secret(wrong)
+
+
+def test_the_keys_may_be_in_a_file_a_line_for_each(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    newest = EncryptionKey("newest", b"n" * 32)
+    file.write_text(f"{newest.line}\n{KEY.line}\n")
+    rest = {name: value for name, value in LEAST.items() if name != "HUGMOOD_ENCRYPTION_KEYS"}
+    in_file = rest | {"HUGMOOD_ENCRYPTION_KEYS_FILE": str(file)}
+    assert load_hub_settings(in_file).encryption_keys == (newest, KEY)
+    assert load_worker_settings(in_file).encryption_keys == (newest, KEY)
+    assert problems_of(LEAST | in_file) == (
+        "HUGMOOD_ENCRYPTION_KEYS and HUGMOOD_ENCRYPTION_KEYS_FILE are both set: choose one",
+    )
+    for content in (b"", b"\xff\xfe", KEY.line.encode()[:-2]):
+        file.write_bytes(content)
+        assert all(problem.startswith("HUGMOOD_ENCRYPTION_KEYS_FILE must hold") for problem in problems_of(in_file))
+    file.unlink()
+    assert problems_of(in_file) == ("HUGMOOD_ENCRYPTION_KEYS_FILE cannot be read: No such file or directory",)
+
+
+def test_settings_do_not_show_their_keys() -> None:
+    for settings in (load_hub_settings(LEAST), load_worker_settings(LEAST)):
+        assert KEY.line.partition(":")[2][:8] not in repr(settings)
+        assert KEY.secret.decode()[:8] not in repr(settings)
+        assert "'tests'" in repr(settings)
 
 
 def test_the_database_alone() -> None:
