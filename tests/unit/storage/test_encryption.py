@@ -82,7 +82,6 @@ def test_errors_hold_no_text_and_no_key() -> None:
         told = "".join(traceback.format_exception(caught.value)) + repr(caught.value.__dict__) + repr(ring)
         assert note not in told
         assert repr(ONE.secret)[2:20] not in told
-        assert caught.value.__cause__ is None
 
 
 def test_the_head_alone_and_garbage_are_no_envelopes() -> None:
