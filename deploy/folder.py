@@ -95,7 +95,7 @@ class DataFolder:
         """The file with the keys of encrypted fields; the first one is made at the first start."""
         path = self.path / "encryption-keys"
         if not path.exists():
-            write_private(path, f"{make_key(datetime.now(UTC).date()).line}\n".encode())
+            write_private(path, f"{make_key(datetime.now(UTC).date()).line}\n".encode(), is_lasting=True)
         return path
 
     def log_path(self, name: str) -> Path:
@@ -131,15 +131,22 @@ class DataFolder:
         return home
 
 
-def write_private(path: Path, content: bytes) -> None:
-    """Replace *path* in one step; only we may read it. When this returns, it outlives a power cut."""
+def write_private(path: Path, content: bytes, *, is_lasting: bool = False) -> None:
+    """Replace *path* in one step; only we may read it. *is_lasting*: once this returns it outlives a power cut."""
     new = path.with_name(f"{path.name}.{os.getpid()}.new")
     with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:  # noqa: PTH123  with a mode
         file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+        if is_lasting:
+            file.flush()
+            os.fsync(file.fileno())
     new.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    if is_lasting:
+        _keep_names(path.parent)
+
+
+def _keep_names(path: Path) -> None:
+    """What was renamed in the folder *path* stays so after a power cut."""
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(folder)
     finally:
