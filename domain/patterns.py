@@ -87,7 +87,7 @@ def benjamini_hochberg(ps: Sequence[float]) -> list[float]:
     least = 1.0
     falling = sorted(range(len(ps)), key=lambda at: ps[at], reverse=True)
     for better, at in enumerate(falling):
-        least = min(least, ps[at] * len(ps) / (len(ps) - better))
+        least = min(least, ps[at] * (len(ps) / (len(ps) - better)))
         adjusted[at] = least
     return adjusted
 

@@ -77,12 +77,17 @@ def effective_size(n: int, r_x: float, r_y: float) -> float:
 
 
 def p_value(rho: float, n_eff: float) -> float:
-    """How often chance gives a correlation of |rho| or more; 1 where *n_eff* leaves no degree of freedom."""
+    """How often chance gives a correlation of |rho| or more; 1 where *n_eff* leaves no degree of freedom.
+
+    A perfect rho makes t infinite, even where both series have changed only once. So it is never less than the chance
+    that *n_eff* days fall into line, up or down: 2 / n_eff!, which is next to nothing from ten days on.
+    """
     freedom = n_eff - 2
     if freedom <= 0:
         return 1.0
+    in_line = 2 * math.exp(-math.lgamma(n_eff + 1))
     # Two-sided, P(|T| > t) = I_x(freedom / 2, 1 / 2) with x = freedom / (freedom + t²), which is 1 − rho².
-    return beta_share((1 - rho) * (1 + rho), freedom / 2, 0.5)
+    return max(in_line, beta_share((1 - rho) * (1 + rho), freedom / 2, 0.5))
 
 
 def beta_share(x: float, a: float, b: float) -> float:

@@ -103,7 +103,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--phi", type=float, default=0.7, metavar="R", help="from one day to the next (%(default)s)")
     parser.add_argument("--gaps", choices=GAPS, default="none", help="between the days (%(default)s)")
     parser.add_argument("--yes-no", action="store_true", help="factors that either are or are not")
-    parser.add_argument("--seed", type=count, default=1, metavar="N", help="the same one, the same figures (%(default)s)")
+    parser.add_argument(
+        "--seed", type=count, default=1, metavar="N", help="the same one, the same figures (%(default)s)"
+    )
     options = parser.parse_args(arguments)
     if not -1 < options.phi < 1:
         parser.error(f"--phi {options.phi} is not between -1 and 1")
