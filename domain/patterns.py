@@ -1,7 +1,8 @@
 """What goes with better or worse moods, told only where chance is an unlikely reason. Pure functions of local days.
 
-Invariant: of all patterns a person is told, at most one in ten is there by chance (Benjamini–Hochberg over everything
-that was tested for them). A pattern never says what causes what.
+Invariant: what is told has passed Benjamini–Hochberg at 10 % over everything that was tested for that person. It is
+approximate, as the sample size is: of people with 20 factors that have nothing to do with their moods, 1 to 14 in 100
+are told one (`loadtest.pattern_errors`). A pattern never says what causes what.
 """
 
 import math
