@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from domain.errors import Invalid
 from domain.hugs import count_graphemes
 from domain.times import from_ms
+from domain.vocabulary import Point
 
 NOTE_MAX_GRAPHEMES = 2_000
 TAGS_MAX = 10
@@ -18,7 +19,6 @@ FACTOR_MAX = 1_000_000.0  # either way from zero
 BACKDATED_MAX = timedelta(days=30)
 AHEAD_MAX = timedelta(minutes=5)  # clocks differ
 
-Point = tuple[float, float]  # valence, arousal: each from -1 to 1
 Factors = Mapping[str, float | bool]
 
 
@@ -27,8 +27,8 @@ def place(mood: str, valence: float | None, arousal: float | None, vocabulary: M
     known = vocabulary.get(mood.casefold())
     if known is None and (valence is None or arousal is None):
         raise Invalid("This mood is not in the vocabulary: give it a valence and an arousal.")
-    usual_valence, usual_arousal = known or (0.0, 0.0)
-    return (
+    usual_valence, usual_arousal = known or Point(0.0, 0.0)
+    return Point(
         _within(usual_valence if valence is None else valence, -1.0, "Valence"),
         _within(usual_arousal if arousal is None else arousal, -1.0, "Arousal"),
     )

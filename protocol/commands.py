@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct, field
 
 from protocol.fields import About, Emoji, Id, Ids, Instant, Message, Name, Ref, Seq, Token, Word
+from protocol.moods import Amount, Factors, MoodNote, Part, Tags, Visibility
 
 
 class Status(StrEnum):
@@ -172,6 +173,26 @@ class HugSeen(Command, tag="hug.seen", frozen=True):
     ids: Ids
 
 
+class MoodLog(Command, tag="mood.log", frozen=True):
+    """Log a mood. Send it again, with the same `id`, until `mood.saved` comes: many sends, one entry.
+
+    `felt_at` left out: now. `sent_at`: what the device's clock says, so that a wrong one can be told.
+    """
+
+    id: Id
+    mood: Word
+    timezone: Word
+    valence: Part | None = None
+    arousal: Part | None = None
+    intensity: Amount | None = None
+    note: MoodNote | None = None
+    tags: Tags | None = None
+    factors: Factors | None = None
+    visibility: Visibility = Visibility.PRIVATE
+    felt_at: Instant | None = None
+    sent_at: Instant | None = None
+
+
 class FriendRequest(Command, tag="friend.request", frozen=True):
     """Let us be friends. Two crossing requests make a friendship."""
 
@@ -227,6 +248,7 @@ AnyCommand = (
     | HugReact
     | HugPreparing
     | HugSeen
+    | MoodLog
     | RequestCreate
     | RequestAnswer
     | RequestCancel

@@ -348,6 +348,56 @@ class FriendEnded(Message, tag="friend.ended", frozen=True):
     seq: int | None = None
 
 
+class MoodSaved(Message, tag="mood.saved", frozen=True):
+    """To all devices of its owner: the mood is on disk, or has been changed there."""
+
+    id: str
+
+
+class MoodRejected(Message, tag="mood.rejected", frozen=True):
+    """To all devices of its owner: the mood was queued, but cannot be saved; sending it again does not help."""
+
+    id: str
+    code: ErrorCode
+    message: str
+
+
+class MoodDeleted(Message, tag="mood.deleted", frozen=True):
+    """To all devices of its owner: the mood is gone."""
+
+    id: str
+
+
+class MoodShared(Message, tag="mood.shared", frozen=True):
+    """A friend, or somebody you follow, has shared a mood."""
+
+    id: str
+    user: UserRef
+    mood: str
+    valence: float
+    arousal: float
+    felt_at: Time
+    intensity: float | None = None
+
+
+class StreakUpdated(Message, tag="streak.updated", frozen=True):
+    """To all devices of its owner, as of `date`: the streak, what is left of the freezes, and whether today is still open."""
+
+    current: int
+    longest: int
+    freezes: int
+    at_risk: bool
+    date: str
+
+
+class StreakMilestone(Message, tag="streak.milestone", frozen=True):
+    """Durable, once ever for each number of days: 3, 7, 14, 30, 50, 100, 200, 365."""
+
+    at: Time
+    days: int
+    seq: int | None = None
+
+
 DurableEvent = (
     HugReceived
     | HugUndone
@@ -363,6 +413,7 @@ DurableEvent = (
     | FriendRequested
     | FriendAccepted
     | FriendEnded
+    | StreakMilestone
 )
 EphemeralEvent = (
     HugSent
@@ -372,6 +423,11 @@ EphemeralEvent = (
     | GroupJoined
     | GroupLeft
     | GroupPulse
+    | MoodSaved
+    | MoodRejected
+    | MoodDeleted
+    | MoodShared
+    | StreakUpdated
     | Presence
     | SessionExpiring
     | Bye
