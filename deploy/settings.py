@@ -130,8 +130,10 @@ SERVERS = (
     ),
     Setting("HUGMOOD_REDIS_URL", "redis_url", _REDIS_URL),
 )
+_JOBS_REDIS = Setting("HUGMOOD_JOBS_REDIS_URL", "jobs_redis_url", _REDIS_URL)
 HUB = (
     *SERVERS,
+    _JOBS_REDIS,
     Setting("HUGMOOD_HOST", "host", _text),
     Setting("HUGMOOD_PORT", "port", _PORT),
     Setting("HUGMOOD_METRICS_HOST", "metrics_host", _text),
@@ -156,7 +158,7 @@ HUB = (
 )
 WORKER = (
     *SERVERS,
-    Setting("HUGMOOD_JOBS_REDIS_URL", "jobs_redis_url", _REDIS_URL),
+    _JOBS_REDIS,
     Setting("HUGMOOD_METRICS_HOST", "metrics_host", _text),
     Setting("HUGMOOD_METRICS_PORT", "metrics_port", _PORT),
     Setting("HUGMOOD_QUEUES", "queues", _items(_queue)),

@@ -30,8 +30,10 @@ from hub.handlers.hug_allowance import HugAllowance
 from hub.handlers.hugs import HugHandlers, tell_delivered
 from hub.handlers.marks import MarkHandlers
 from hub.handlers.moments import MomentHandlers
+from hub.handlers.moods import MoodHandlers
 from hub.handlers.profiles import ProfileHandlers
 from hub.handlers.requests import RequestHandlers
+from hub.handlers.streaks import StreakHandlers
 from hub.handlers.table import Handlers
 from hub.health import Health, operators_app
 from hub.hiding import Hiding
@@ -45,11 +47,15 @@ from hub.settings import HubSettings
 from hub.streams import Streams
 from hub.tick import TickWriter
 from hub.tokens import TokenVerifier
+from storage.encryption import KeyRing
 from storage.hug_commits import BATCH_MAX, HugCommits
 from storage.inbox import load_epoch
+from storage.jobs import JobQueue, open_pool
 from storage.limits import Limits
+from storage.mood_queue import MoodQueue
 from storage.mutuals import Mutuals
 from storage.receipts import Receipts
+from storage.redis import RedisLink
 
 FILES_KEPT_FREE = 500  # open files for everything that is not a client's socket
 BATCH_BOUNDS = (1, 2, 5, 10, 20, 50, 100, 200, BATCH_MAX)
@@ -211,7 +217,18 @@ async def _build_handlers(
             clock,
             limits_on=is_on,
         ),
+        moods=MoodHandlers(
+            database, await _mood_queue(stack, settings, core), KeyRing(settings.encryption_keys), clock
+        ),
+        streaks=StreakHandlers(database, delivery, clock),
     )
+
+
+async def _mood_queue(stack: AsyncExitStack, settings: HubSettings, core: Core) -> MoodQueue:
+    """Streams of moods stand where the workers' queues do."""
+    url = settings.jobs_redis_url or settings.redis_url
+    link = core.redis if url == settings.redis_url else await stack.enter_async_context(RedisLink(url, "jobs"))
+    return MoodQueue(link, JobQueue(await stack.enter_async_context(open_pool(url))), core.tasks.start)
 
 
 def _build_api(settings: HubSettings, core: Core, sockets: Sockets, health: Health) -> Starlette:

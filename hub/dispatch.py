@@ -98,6 +98,7 @@ class Dispatch:
             commands.HugSeen: handlers.hugs.seen,
             commands.HugUndo: handlers.moments.undo,
             commands.HugReact: handlers.moments.react,
+            commands.MoodLog: handlers.moods.log,
             commands.RequestCreate: handlers.requests.create,
             commands.RequestAnswer: handlers.requests.answer,
             commands.RequestCancel: handlers.requests.cancel,

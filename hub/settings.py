@@ -14,6 +14,7 @@ class HubSettings(Struct, frozen=True, kw_only=True):
 
     database_url: str
     redis_url: str
+    jobs_redis_url: str | None = None  # a Redis of its own for the queues of workers; else `redis_url`
     secret: bytes  # signs access tokens; the same on every node
     encryption_keys: tuple[EncryptionKey, ...]  # of fields, the newest first; the same on every node and worker
     host: str = "127.0.0.1"

@@ -21,6 +21,12 @@ class MoodBatch(Body, frozen=True):
     moods: Annotated[list[MoodLog], Meta(min_length=1, max_length=100)]
 
 
+class WaitQuery(Query, frozen=True):
+    """`wait=1`: answer when it is saved, or after 10 s."""
+
+    wait: Annotated[int, Meta(ge=0, le=1)] = 0
+
+
 class MoodResult(Struct, frozen=True, omit_defaults=True):
     """What became of one of a batch. `state`: queued, or saved where that was waited for; else a code and a message."""
 

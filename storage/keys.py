@@ -61,3 +61,8 @@ def limit(name: str, subject: str) -> str:
 def limit_towards(name: str, user: str, other: str) -> str:
     """Counter with an expiry: how often *user* has done what *name* limits, towards *other* or (empty) everybody."""
     return f"hugmood:limit:{name}:{{{user}}}:{other}"
+
+
+def mood_stream(shard: int) -> str:
+    """Stream: moods of the users of this shard that are not in PostgreSQL yet."""
+    return f"hugmood:moods:{{{shard}}}"

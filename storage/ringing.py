@@ -43,6 +43,16 @@ class Ringing:
             for node, some in by_node.items():
                 self._doorbell.tell(node, Tell(some, body))
 
+    async def tell_each(self, news: Sequence[tuple[str, Message]]) -> None:
+        """Bring each event to every session of its user, in this order. Never raises because Redis is away."""
+        nodes = await self._nodes_of([user for user, _ in news])
+        for user, event in news:
+            there = nodes.get(user)
+            if there:
+                body = encode_body(event)
+                for node in there:
+                    self._doorbell.tell(node, Tell([user], body))
+
     async def _nodes_of(self, users: Sequence[str]) -> dict[str, list[str]]:
         distinct = list(dict.fromkeys(users))
         if not distinct:

@@ -9,12 +9,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from functools import partial
 
+from arq.connections import ArqRedis
+
 from protocol.nodes import Sight
 from storage import dead_jobs
 from storage.directory import Directory
 from storage.doorbell import Doorbell
-from storage.jobs import open_pool
+from storage.jobs import JobQueue, open_pool
 from storage.migrate import check
+from storage.mood_commits import MoodCommits
+from storage.mood_streams import MoodStream
 from storage.postgres import Database
 from storage.presence import Presence
 from storage.queues import Queue
@@ -25,8 +29,9 @@ from workers.care import Care
 from workers.counts import JobCounts
 from workers.groups import GroupCare
 from workers.health import Health, OperatorsServer, listen
+from workers.moods import MoodWork
 from workers.requests import RequestCare
-from workers.retry import Job
+from workers.retry import Bury, Job
 from workers.runner import POLL_DELAY_S, Runner
 from workers.settings import WorkerSettings
 
@@ -52,8 +57,8 @@ async def serve(settings: WorkerSettings) -> None:
         redis = await stack.enter_async_context(open_pool(settings.jobs_redis_url or settings.redis_url))
         link = RedisLink(settings.redis_url)
         await stack.enter_async_context(link)
-        jobs: dict[Queue, Sequence[Job]] = {Queue.CARE: _care_jobs(settings, database, link)}
         bury = partial(dead_jobs.save, database)
+        jobs = _jobs(settings, database, link, redis, bury)
         runners = [
             Runner(queue, jobs[queue], redis, bury, counts, poll_delay_s=POLL_DELAYS_S.get(queue, POLL_DELAY_S))
             for queue in settings.queues
@@ -73,18 +78,30 @@ async def serve(settings: WorkerSettings) -> None:
     log.info("worker stopped")
 
 
-def _care_jobs(settings: WorkerSettings, database: Database, link: RedisLink) -> Sequence[Job]:
+def _jobs(
+    settings: WorkerSettings, database: Database, link: RedisLink, redis: ArqRedis, bury: Bury
+) -> dict[Queue, Sequence[Job]]:
     """A worker is no node: it takes part in the directory and the doorbell, but nobody is connected to it."""
     name = f"worker-{os.urandom(8).hex()}"
     directory, doorbell = Directory(link, name), Doorbell(link, name)
     presence = Presence(link, database, directory, doorbell, _show_nobody)
     ringing = Ringing(directory, doorbell)
     mailer = RoomMailer(name, database, presence, directory, doorbell, unsure=lambda _user: True)
-    return [
-        *Care(settings.database_url, database, directory, presence).jobs(),
-        *RequestCare(database, ringing).jobs(),
-        *GroupCare(database, presence, directory, ringing, mailer, _now_ms).jobs(),
-    ]
+    moods = MoodWork(
+        MoodCommits(database, _now_ms),
+        lambda shard: MoodStream(redis, shard, name),
+        JobQueue(redis),
+        ringing,
+        bury,
+    )
+    return {
+        Queue.CARE: [
+            *Care(settings.database_url, database, directory, presence).jobs(),
+            *RequestCare(database, ringing).jobs(),
+            *GroupCare(database, presence, directory, ringing, mailer, _now_ms).jobs(),
+        ],
+        Queue.MOODS: moods.jobs(),
+    }
 
 
 def _now_ms() -> int:

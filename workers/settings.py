@@ -5,7 +5,7 @@ from msgspec import Struct
 from storage.encryption_keys import EncryptionKey
 from storage.queues import Queue
 
-SERVED = (Queue.CARE,)  # what this version has jobs for; moods, push and mail come
+SERVED = (Queue.CARE, Queue.MOODS)  # what this version has jobs for; push and mail come
 
 
 class WorkerSettings(Struct, frozen=True, kw_only=True):

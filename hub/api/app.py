@@ -17,6 +17,7 @@ from hub.api.endpoints import Endpoint, Gate, Responder
 from hub.api.groups import group_endpoints
 from hub.api.hugs import hug_endpoints
 from hub.api.marks import mark_endpoints
+from hub.api.moods import mood_endpoints
 from hub.api.openapi import describe
 from hub.api.page import render
 from hub.api.people import Statuses, people_endpoints
@@ -64,6 +65,7 @@ def declare(services: ApiServices) -> list[Endpoint]:
         *hug_endpoints(database, handlers.hugs, handlers.moments),
         *request_endpoints(database, handlers.requests, services.clock),
         *group_endpoints(database, handlers.groups),
+        *mood_endpoints(handlers.moods, handlers.streaks),
         *services.more_endpoints,
     ]
 

@@ -74,6 +74,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     handle: Callable[[Call], Awaitable[object]]
     reply: Any
     body: type[Struct] | None = None
+    body_max_bytes: int = BODY_MAX_BYTES
     is_body_optional: bool = False
     query: type[Struct] | None = None
     status: int = 200
@@ -165,7 +166,7 @@ class Responder:
     async def _read_body(self, request: Request) -> Struct | None:
         if self._body is None:
             return None
-        data = await _read(request)
+        data = await _read(request, self._endpoint.body_max_bytes)
         if not data and self._endpoint.is_body_optional:
             data = b"{}"
         else:
@@ -192,21 +193,21 @@ class Responder:
             raise Invalid(f"The parameters are not what is expected: {error}.") from None
 
 
-async def _read(request: Request) -> bytes:
+async def _read(request: Request, max_bytes: int) -> bytes:
     """The whole body. Raises: TooLarge, as soon as that is known."""
     length = request.headers.get("Content-Length", "")
-    if length.isdecimal() and int(length) > BODY_MAX_BYTES:
-        _too_large()
+    if length.isdecimal() and int(length) > max_bytes:
+        _too_large(max_bytes)
     data = bytearray()
     async for chunk in request.stream():
         data += chunk
-        if len(data) > BODY_MAX_BYTES:
-            _too_large()
+        if len(data) > max_bytes:
+            _too_large(max_bytes)
     return bytes(data)
 
 
-def _too_large() -> NoReturn:
-    raise TooLarge(f"A body has at most {BODY_MAX_BYTES // 1024} KiB.")
+def _too_large(max_bytes: int) -> NoReturn:
+    raise TooLarge(f"A body has at most {max_bytes // 1024} KiB.")
 
 
 def _check_content_type(request: Request) -> None:

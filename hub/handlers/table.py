@@ -8,8 +8,10 @@ from hub.handlers.groups import GroupHandlers
 from hub.handlers.hugs import HugHandlers
 from hub.handlers.marks import MarkHandlers
 from hub.handlers.moments import MomentHandlers
+from hub.handlers.moods import MoodHandlers
 from hub.handlers.profiles import ProfileHandlers
 from hub.handlers.requests import RequestHandlers
+from hub.handlers.streaks import StreakHandlers
 
 
 class Handlers(Struct, frozen=True, kw_only=True):
@@ -23,3 +25,5 @@ class Handlers(Struct, frozen=True, kw_only=True):
     moments: MomentHandlers
     requests: RequestHandlers
     groups: GroupHandlers
+    moods: MoodHandlers
+    streaks: StreakHandlers

@@ -29,7 +29,8 @@ create table moods (  -- written by workers in masses: no foreign keys; who is d
 
 create table streaks (  -- one row per user; dates are bits from `first_day` on, the lowest bit of a byte first
     user_id     uuid primary key,
-    timezone    text not null,         -- of the latest entry: whose midnight counts
+    timezone    text not null,         -- of the entry felt last: whose midnight counts
+    felt_at     timestamptz not null,  -- when that was
     first_day   date not null,
     logged      bytea not null default '',
     frozen      bytea not null default '',  -- for a freeze that was spent

@@ -1,0 +1,114 @@
+"""Moods on their way to PostgreSQL: one Redis stream for each shard of users, and the jobs that drain them.
+
+Invariant: whoever was answered `queued` has an entry in a stream, and an entry leaves its stream only after it was
+stored or recorded as a dead job. A Redis that loses its last second loses entries; their clients send them again.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from zlib import crc32
+
+import msgspec
+from msgspec import Struct
+
+from domain.errors import Unavailable
+from storage import keys
+from storage.jobs import JobQueue
+from storage.queues import Queue
+from storage.redis import RedisLink
+
+SHARDS = 8
+FIELD = b"e"  # of a stream's entries: the only one
+DRAIN = "moods.drain"  # the job of one shard; one at a time
+SAVE = "moods.save"  # the job of one entry that could not be saved with others, when an operator asks for it again
+WAKE_EVERY_S = 0.25
+WAKE_TRIES = 20  # of a drain that is at its end just now; after that the periodic look is as soon
+
+log = logging.getLogger("hugmood.moods")
+
+
+class QueuedMood(Struct, frozen=True, array_like=True, gc=False):
+    """A mood that has been checked. *note*: sealed. *factors*: JSON. *day*: its local date as a proleptic ordinal.
+
+    *is_timely*: it came within 48 h of its date, from a device whose clock was within 24 h of ours.
+    """
+
+    id: str
+    user: str
+    mood: str
+    valence: float
+    arousal: float
+    intensity: float | None
+    note: bytes | None
+    tags: list[str]
+    factors: str | None
+    visibility: str
+    felt_ms: int
+    timezone: str
+    day: int
+    is_timely: bool
+    received_ms: int
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(QueuedMood)
+
+
+def encode_mood(mood: QueuedMood) -> bytes:
+    """*mood* as it stands in a stream."""
+    return _encoder.encode(mood)
+
+
+def decode_mood(data: bytes) -> QueuedMood:
+    """Raises: msgspec.DecodeError for anything else."""
+    return _decoder.decode(data)
+
+
+def shard_of(user: str) -> int:
+    """Which stream the moods of *user* go through."""
+    return crc32(user.encode()) % SHARDS
+
+
+class MoodQueue:
+    """The hub's side. One wake-up of a worker for each shard and `WAKE_EVERY_S`, however much is added meanwhile."""
+
+    def __init__(
+        self, redis: RedisLink, jobs: JobQueue, start: Callable[[Coroutine[object, object, None], str], object]
+    ) -> None:
+        """*redis*: where the job queues are. *start* runs work in the background."""
+        self._redis = redis
+        self._jobs = jobs
+        self._start = start
+        self._waking: set[int] = set()
+        self._news: set[int] = set()  # shards to which something was added since their drain was asked for
+
+    async def add(self, mood: QueuedMood) -> None:
+        """Queue *mood*. Raises: Unavailable; it may be queued nevertheless, which does no harm."""
+        shard = shard_of(mood.user)
+        try:
+            await self._redis.call("XADD", keys.mood_stream(shard), "*", FIELD, encode_mood(mood))
+        except RuntimeError as error:  # not a stream, no right to it
+            log.error("moods cannot be queued", extra={"reason": str(error)})  # noqa: TRY400  nobody's code is wrong
+            raise Unavailable from error
+        self._news.add(shard)
+        if shard not in self._waking:
+            self._waking.add(shard)
+            self._start(self._wake(shard), "waking a worker for moods")
+
+    async def _wake(self, shard: int) -> None:
+        """Ask for the shard's drain until one begins after the last entry was added."""
+        refused = 0
+        try:
+            while shard in self._news and refused < WAKE_TRIES:
+                self._news.discard(shard)
+                if await self._jobs.enqueue(Queue.MOODS, DRAIN, shard, job_id=f"drain:{shard}"):
+                    refused = 0
+                else:  # one runs, and may have read for the last time
+                    self._news.add(shard)
+                    refused += 1
+                await asyncio.sleep(WAKE_EVERY_S)
+        except Unavailable:
+            log.info("no worker was woken: redis is away", extra={"shard": shard})
+        finally:
+            self._waking.discard(shard)

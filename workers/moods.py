@@ -1,0 +1,176 @@
+"""Moods from their streams to PostgreSQL, and what time does to streaks.
+
+Each entry ends in one of three ways: stored, refused (its owner is told why), or given up as a dead job. Invariant: it
+leaves its stream after that, never before; whatever is done twice changes nothing the second time.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+import msgspec
+from asyncpg import PostgresError
+
+from domain.errors import Unavailable
+from domain.times import from_ms
+from protocol.codes import ErrorCode
+from protocol.events import Message, MoodDeleted, MoodRejected, MoodSaved
+from storage.dead_jobs import DeadJob
+from storage.jobs import JobQueue, encode_job
+from storage.mood_commits import MoodCommits, Saved
+from storage.mood_queue import DRAIN, SAVE, SHARDS, QueuedMood, decode_mood
+from storage.mood_streams import MoodStream, StreamEntry
+from storage.queues import Queue
+from storage.ringing import Ringing
+from storage.streak_book import streak_updated
+from workers.retry import Bury, Job, Permanent
+
+DRAIN_MAX_S = 10.0  # then another one begins: well below LEFT_AFTER_MS
+LINGER_MS = 200  # a drain waits so long for more
+LOOK_EVERY_S = 5
+
+log = logging.getLogger("hugmood.moods")
+
+
+class MoodWork:
+    """The jobs of the queue `moods` that save what was logged."""
+
+    def __init__(
+        self,
+        commits: MoodCommits,
+        streams: Callable[[int], MoodStream],
+        jobs: JobQueue,
+        ringing: Ringing,
+        bury: Bury,
+        on_saved: Callable[[Saved], None] = lambda _saved: None,
+    ) -> None:
+        """*streams*: of this worker, by shard. *on_saved* gets each batch once it is on disk."""
+        self._commits = commits
+        self._streams = [streams(shard) for shard in range(SHARDS)]
+        self._jobs = jobs
+        self._ringing = ringing
+        self._bury = bury
+        self._on_saved = on_saved
+
+    def jobs(self) -> list[Job]:
+        """What a runner of `Queue.MOODS` is given."""
+        return [
+            Job(DRAIN, self.drain, timeout_s=DRAIN_MAX_S + 5),
+            Job(SAVE, self.save_alone),
+            Job("moods.look", self.look, timeout_s=4, seconds=frozenset(range(0, 60, LOOK_EVERY_S))),
+        ]
+
+    async def drain(self, shard: int) -> None:
+        """Save what stands in the stream of *shard*, until there is nothing more. Raises: Unavailable."""
+        stream, until = self._streams[shard], time.monotonic() + DRAIN_MAX_S
+        while time.monotonic() < until and (entries := await stream.left()):
+            await self._settle(stream, entries)
+        while time.monotonic() < until and (entries := await stream.new(LINGER_MS)):
+            await self._settle(stream, entries)
+
+    async def look(self) -> None:
+        """Have every shard drained in which something waits: a hub may have died before it woke anybody. Raises: Unavailable."""
+        for shard, stream in enumerate(self._streams):
+            if await stream.length():
+                await self._jobs.enqueue(Queue.MOODS, DRAIN, shard, job_id=f"drain:{shard}")
+
+    async def save_alone(self, data: bytes) -> None:
+        """Try one entry again that was given up. Raises: Unavailable, Permanent."""
+        try:
+            await self._save([decode_mood(data)])
+        except msgspec.DecodeError as error:
+            raise Permanent(f"not a mood: {error}") from error
+
+    async def _settle(self, stream: MoodStream, entries: Sequence[StreamEntry]) -> None:
+        moods: list[QueuedMood] = []
+        for entry in entries:
+            try:
+                moods.append(decode_mood(entry.data or b""))
+            except msgspec.DecodeError as error:
+                await self._give_up(entry.id, entry.data or b"", f"not a mood: {error}")
+        try:
+            await self._save(moods)
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001  told without what PostgreSQL quotes of the row
+            log.warning("moods are saved one by one", extra={"size": len(moods), "reason": _reason(error)})
+            await self._save_one_by_one(entries)
+        await stream.settle(entries)
+
+    async def _save_one_by_one(self, entries: Sequence[StreamEntry]) -> None:
+        """One bad row must not take the others with it."""
+        for entry in entries:
+            try:
+                mood = decode_mood(entry.data or b"")
+            except msgspec.DecodeError:
+                continue  # given up already
+            try:
+                await self._save([mood])
+            except Unavailable:
+                raise
+            except Exception as error:  # noqa: BLE001  it is recorded
+                await self._give_up(entry.id, entry.data or b"", _reason(error))
+                await self._tell(
+                    [
+                        (
+                            mood.user,
+                            _rejected(
+                                mood,
+                                ErrorCode.INTERNAL,
+                                "This mood could not be saved. It has been kept for the operators.",
+                            ),
+                        )
+                    ]
+                )
+
+    async def _give_up(self, entry_id: str, data: bytes, reason: str) -> None:
+        received_ms = int(entry_id.partition("-")[0])
+        payload = encode_job({"f": SAVE, "a": [data], "k": {}, "et": received_ms, "t": None})
+        await self._bury(
+            DeadJob(
+                queue=Queue.MOODS,
+                job_id=f"{SAVE}:{entry_id}",
+                function=SAVE,
+                enqueued_at=from_ms(received_ms),
+                tries=1,
+                reason=reason,
+                payload=payload,
+            )
+        )
+        log.error("a mood was given up", extra={"entry": entry_id})
+
+    async def _save(self, moods: Sequence[QueuedMood]) -> None:
+        if not moods:
+            return
+        saved = await self._commits.save(moods)
+        await self._ringing.ring(saved.events)
+        await self._tell(_news(saved))
+        self._on_saved(saved)
+
+    async def _tell(self, news: Sequence[tuple[str, Message]]) -> None:
+        await self._ringing.tell_each(news)
+
+
+def _reason(error: Exception) -> str:
+    """Why, in a line that quotes nobody: the details of PostgreSQL's errors do."""
+    return f"{type(error).__name__}: {error.message if isinstance(error, PostgresError) else error}"
+
+
+def _news(saved: Saved) -> list[tuple[str, Message]]:
+    """Who is told what. Moods first: an app shows its streak with what it knows to be saved."""
+    news: list[tuple[str, Message]] = [(mood.user, MoodSaved(id=mood.id)) for mood in saved.saved]
+    news += [(mood.user, MoodDeleted(id=mood.id)) for mood in saved.deleted]
+    news += [
+        (
+            mood.user,
+            _rejected(mood, ErrorCode.CONFLICT, "This id belongs to another mood. Make a new UUIDv7 for each mood."),
+        )
+        for mood in saved.taken
+    ]
+    news += [(mood.user, _rejected(mood, ErrorCode.NOT_FOUND, "No such user.")) for mood in saved.orphaned]
+    news += [(user, streak_updated(reckoning)) for user, reckoning in saved.streaks.items()]
+    return news
+
+
+def _rejected(mood: QueuedMood, code: ErrorCode, message: str) -> MoodRejected:
+    return MoodRejected(id=mood.id, code=code, message=message)
