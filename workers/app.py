@@ -81,7 +81,7 @@ def _care_jobs(settings: WorkerSettings, database: Database, link: RedisLink) ->
     ringing = Ringing(directory, doorbell)
     mailer = RoomMailer(name, database, presence, directory, doorbell, unsure=lambda _user: True)
     return [
-        *Care(settings.database_url, database, directory, presence).jobs(),
+        *Care(settings.database_url, database, directory, presence, settings.mood_retention_months).jobs(),
         *RequestCare(database, ringing).jobs(),
         *GroupCare(database, presence, directory, ringing, mailer, _now_ms).jobs(),
     ]
