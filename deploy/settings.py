@@ -17,6 +17,7 @@ from msgspec import Struct
 from deploy.children import CannotStart
 from hub.settings import SECRET_MIN_BYTES, HubSettings
 from storage.encryption_keys import FORM, EncryptionKey, load_keys
+from storage.partitions import MONTHS_BEHIND
 from workers.settings import SERVED, WorkerSettings
 
 PREFIX = "HUGMOOD_"
@@ -56,6 +57,12 @@ def _number(low: float, high: float) -> Parse:
         return int(value)
 
     return parse
+
+
+def _months(value: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,4}", value.strip()) or 0 < int(value) < MONTHS_BEHIND:
+        raise ValueError(f"must be 0 (for ever) or a whole number of months from {MONTHS_BEHIND} to 9999")
+    return int(value)
 
 
 def _seconds(high: float) -> Parse:
@@ -163,6 +170,7 @@ WORKER = (
     Setting("HUGMOOD_METRICS_PORT", "metrics_port", _PORT),
     Setting("HUGMOOD_QUEUES", "queues", _items(_queue)),
     Setting("HUGMOOD_DATABASE_CONNECTIONS", "database_connections", _number(1, _CONNECTIONS_MAX)),
+    Setting("HUGMOOD_MOOD_RETENTION_MONTHS", "mood_retention_months", _months),
     Setting("HUGMOOD_STOP_WAIT_S", "stop_wait_s", _seconds(600)),
 )
 SECRET, KEYS = "HUGMOOD_SECRET", "HUGMOOD_ENCRYPTION_KEYS"

@@ -65,7 +65,7 @@ def load_migrations(folder: Path = FOLDER) -> list[Migration]:
 
 
 async def migrate(database_url: str, folder: Path = FOLDER) -> list[str]:
-    """Apply what is missing, then make the inbox partitions of the next weeks; returns the names applied.
+    """Apply what is missing, then make the partitions of the time ahead; returns the names applied.
 
     Several processes may call it at once: one works, the others wait for it and find nothing to do.
     Raises: Unavailable if the server is away, or a table stays locked; SchemaMismatch if the database is

@@ -96,7 +96,7 @@ def _jobs(
     )
     return {
         Queue.CARE: [
-            *Care(settings.database_url, database, directory, presence).jobs(),
+            *Care(settings.database_url, database, directory, presence, settings.mood_retention_months).jobs(),
             *RequestCare(database, ringing).jobs(),
             *GroupCare(database, presence, directory, ringing, mailer, _now_ms).jobs(),
         ],

@@ -1,4 +1,4 @@
-"""The housekeeping jobs: dead nodes, expired tokens, the inbox's weeks.
+"""The housekeeping jobs: dead nodes, expired tokens, the inbox's weeks and the months of moods.
 
 Each may run twice, or in two workers at once, and changes nothing the second time.
 """
@@ -25,11 +25,19 @@ log = logging.getLogger("hugmood.care")
 class Care:
     """The jobs of the queue `care`."""
 
-    def __init__(self, database_url: str, database: Database, directory: Directory, presence: Presence) -> None:
+    def __init__(
+        self,
+        database_url: str,
+        database: Database,
+        directory: Directory,
+        presence: Presence,
+        mood_retention_months: int = 0,
+    ) -> None:
         self._database_url = database_url
         self._database = database
         self._directory = directory
         self._presence = presence
+        self._moods = partitions.moods(mood_retention_months)
 
     def jobs(self) -> list[Job]:
         """What a runner of `Queue.CARE` is given."""
@@ -38,6 +46,7 @@ class Care:
             Job("care.sweep_nodes", self.sweep_nodes, timeout_s=25, seconds=frozenset(range(0, 60, SWEEP_EVERY_S))),
             Job("care.delete_expired", self.delete_expired, timeout_s=120, minutes=frozenset(range(0, 60, 10))),
             Job("care.tend_inbox", self.tend_inbox, timeout_s=120, minutes=frozenset({5})),
+            Job("care.tend_moods", self.tend_moods, timeout_s=120, minutes=frozenset({15})),
         ]
 
     async def sweep_nodes(self) -> None:
@@ -73,7 +82,11 @@ class Care:
 
     async def tend_inbox(self) -> None:
         """Make the inbox's weeks ahead and drop those out of retention. Raises: Unavailable."""
-        await partitions.tend(self._database_url, datetime.now(UTC))
+        await partitions.tend(self._database_url, partitions.INBOX, datetime.now(UTC))
+
+    async def tend_moods(self) -> None:
+        """The same for the months of moods. Raises: Unavailable."""
+        await partitions.tend(self._database_url, self._moods, datetime.now(UTC))
 
 
 def _now_ms() -> int:

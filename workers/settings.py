@@ -19,4 +19,5 @@ class WorkerSettings(Struct, frozen=True, kw_only=True):
     metrics_port: int = 9200
     queues: tuple[Queue, ...] = SERVED
     database_connections: int = 5
+    mood_retention_months: int = 0  # 0: moods are kept for ever
     stop_wait_s: float = 25.0  # how long running jobs may go on after SIGTERM

@@ -52,6 +52,7 @@ async def test_many_at_once_apply_each_file_once(empty_url: str) -> None:
         await check(database)
         assert await database.fetchval("select count(*) from schema_migrations") == len(names)
         assert await database.fetchval("select count(*) from pg_inherits where inhparent = 'inbox'::regclass") >= 4
+        assert await database.fetchval("select count(*) from pg_inherits where inhparent = 'moods'::regclass") >= 5
 
 
 async def test_an_older_schema_is_refused_until_migrated(empty_url: str, folder: Path) -> None:

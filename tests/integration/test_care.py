@@ -121,3 +121,4 @@ async def test_the_other_jobs_run_twice_without_harm(stage: Stage) -> None:
     for _ in range(2):
         await care.delete_expired()
         await care.tend_inbox()
+        await care.tend_moods()

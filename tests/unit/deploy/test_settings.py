@@ -78,6 +78,15 @@ def test_values_become_what_they_mean() -> None:
     assert settings.drain_s == 2.5
 
 
+def test_moods_are_kept_for_ever_or_for_two_months_at_least() -> None:
+    for value, months in (("0", 0), ("2", 2), ("120", 120)):
+        settings = load_worker_settings(LEAST | {"HUGMOOD_MOOD_RETENTION_MONTHS": value})
+        assert settings.mood_retention_months == months
+    for value in ("1", "-1", "12 months", "10000"):
+        with pytest.raises(WrongSettings, match="HUGMOOD_MOOD_RETENTION_MONTHS must be 0"):
+            load_worker_settings(LEAST | {"HUGMOOD_MOOD_RETENTION_MONTHS": value})
+
+
 def test_an_empty_value_counts_as_not_set() -> None:
     assert (
         load_hub_settings(LEAST | {"HUGMOOD_PORT": "", "HUGMOOD_SECRET_FILE": ""}).port
