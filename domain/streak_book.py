@@ -86,8 +86,7 @@ def repair_day(book: Book, outages: Set[date], day: date, today: date) -> None:
     """Repair a missed date. Doing so again changes nothing. Raises: Conflict, if that cannot be done today."""
     if day in book.repaired:
         return
-    covered = book.logged | book.spent | book.free | outages
-    if not may_repair(day, covered, today, book.repaired_on):
+    if day not in repairable(book, outages, today):
         raise Conflict(
             f"One missed date of the last {REPAIR_WITHIN_DAYS} days can be repaired, once in {REPAIR_EVERY_DAYS} days."
         )

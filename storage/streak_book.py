@@ -20,6 +20,7 @@ OUTAGES_BEFORE = timedelta(days=400)  # are looked at: what is older has been re
 
 _COLUMNS = "user_id, timezone, felt_at, first_day, logged, frozen, free, repaired, repaired_on, told"
 _LOAD = f"select {_COLUMNS} from streaks where user_id = $1"  # noqa: S608  a constant
+_DUE = f"select {_COLUMNS} from streaks where due_at <= $1 order by user_id limit $2 for update skip locked"  # noqa: S608
 _LOCK = f"select {_COLUMNS} from streaks where user_id = any($1::uuid[]) order by user_id for update"  # noqa: S608
 _BEGIN = """
 insert into streaks (user_id, timezone, felt_at, first_day, current, longest, freezes, reckoned_for, due_at, updated_at)
@@ -137,6 +138,20 @@ async def forget_entry(connection: PoolConnectionProxy, user: str, day: date, no
     book.told.update(reckoning.reached)
     await save_books(connection, [Page(user, book, reckoning)], now)
     return reckoning
+
+
+async def reckon_due(database: Database, now: datetime, limit: int) -> dict[str, Reckoning]:
+    """Reckon up to *limit* books in which a date has closed, and say how they stand. Empty: none is due. Raises: Unavailable.
+
+    A freeze that is spent reaches no milestone, so nobody has an event to get.
+    """
+    async with database.transaction() as connection:
+        rows = await connection.fetch(_DUE, now, limit)
+        books = {str(row["user_id"]): _book(row) for row in rows}
+        outages = await load_outages(connection, now.date() - OUTAGES_BEFORE) if books else frozenset()
+        reckonings = {user: reckon(book, outages, now) for user, book in books.items()}
+        await save_books(connection, [Page(user, books[user], found) for user, found in reckonings.items()], now)
+    return reckonings
 
 
 async def rebuild_books(database: Database, users: Sequence[str], now: datetime) -> None:

@@ -34,6 +34,7 @@ from workers.requests import RequestCare
 from workers.retry import Bury, Job
 from workers.runner import POLL_DELAY_S, Runner
 from workers.settings import WorkerSettings
+from workers.streaks import StreakNights
 
 POLL_DELAYS_S = {Queue.CARE: 0.2}  # nobody waits for housekeeping, and looking costs even when there is nothing
 
@@ -100,7 +101,7 @@ def _jobs(
             *RequestCare(database, ringing).jobs(),
             *GroupCare(database, presence, directory, ringing, mailer, _now_ms).jobs(),
         ],
-        Queue.MOODS: moods.jobs(),
+        Queue.MOODS: [*moods.jobs(), *StreakNights(database, ringing, _now_ms).jobs()],
     }
 
 

@@ -129,7 +129,7 @@ async def test_a_poisoned_entry_stops_nobody(start_hub: StartHub, database_url: 
         async with asyncio.timeout(WITHIN_S):
             connection = await asyncpg.connect(database_url)
             try:
-                while len(rows := await connection.fetch("select function, reason from dead_jobs")) < 2:
+                while len(rows := await connection.fetch("select function, reason from dead_jobs")) < 2:  # noqa: ASYNC110
                     await asyncio.sleep(0.1)
             finally:
                 await connection.close()
