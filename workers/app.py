@@ -18,6 +18,7 @@ from storage.doorbell import Doorbell
 from storage.jobs import JobQueue, open_pool
 from storage.migrate import check
 from storage.mood_commits import MoodCommits
+from storage.mood_sharing import load_viewers
 from storage.mood_streams import MoodStream
 from storage.postgres import Database
 from storage.presence import Presence
@@ -94,6 +95,7 @@ def _jobs(
         JobQueue(redis),
         ringing,
         bury,
+        partial(load_viewers, database),
     )
     return {
         Queue.CARE: [

@@ -6,19 +6,21 @@ leaves its stream after that, never before; whatever is done twice changes nothi
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 from asyncpg import PostgresError
 
 from domain.errors import Unavailable
-from domain.times import from_ms
+from domain.times import from_ms, rfc3339
 from protocol.codes import ErrorCode
-from protocol.events import Message, MoodDeleted, MoodRejected, MoodSaved
+from protocol.events import Message, MoodDeleted, MoodRejected, MoodSaved, MoodShared, UserRef
+from protocol.moods import Visibility
 from storage.dead_jobs import DeadJob
 from storage.jobs import JobQueue, encode_job
 from storage.mood_commits import MoodCommits, Saved
 from storage.mood_queue import DRAIN, SAVE, SHARDS, QueuedMood, decode_mood
+from storage.mood_sharing import Sharing
 from storage.mood_streams import MoodStream, StreamEntry
 from storage.queues import Queue
 from storage.ringing import Ringing
@@ -28,6 +30,7 @@ from workers.retry import Bury, Job, Permanent
 DRAIN_MAX_S = 10.0  # then another one begins: well below LEFT_AFTER_MS
 LINGER_MS = 200  # a drain waits so long for more
 LOOK_EVERY_S = 5
+NEWS_WITHIN_MS = 6 * 3_600_000  # after it was felt, a mood is told to others; later it is history
 
 log = logging.getLogger("hugmood.moods")
 
@@ -42,15 +45,15 @@ class MoodWork:
         jobs: JobQueue,
         ringing: Ringing,
         bury: Bury,
-        on_saved: Callable[[Saved], None] = lambda _saved: None,
+        viewers: Callable[[Sequence[QueuedMood]], Awaitable[list[Sharing]]],
     ) -> None:
-        """*streams*: of this worker, by shard. *on_saved* gets each batch once it is on disk."""
+        """*streams*: of this worker, by shard. *viewers*: who is to hear of moods that are shared."""
         self._commits = commits
         self._streams = [streams(shard) for shard in range(SHARDS)]
         self._jobs = jobs
         self._ringing = ringing
         self._bury = bury
-        self._on_saved = on_saved
+        self._viewers = viewers
 
     def jobs(self) -> list[Job]:
         """What a runner of `Queue.MOODS` is given."""
@@ -110,7 +113,7 @@ class MoodWork:
                 raise
             except Exception as error:  # noqa: BLE001  it is recorded
                 await self._give_up(entry.id, entry.data or b"", _reason(error))
-                await self._tell(
+                await self._ringing.tell_each(
                     [
                         (
                             mood.user,
@@ -144,11 +147,17 @@ class MoodWork:
             return
         saved = await self._commits.save(moods)
         await self._ringing.ring(saved.events)
-        await self._tell(_news(saved))
-        self._on_saved(saved)
+        await self._ringing.tell_each(_news(saved))
+        await self._share([mood for mood in saved.fresh if _is_news(mood)])
 
-    async def _tell(self, news: Sequence[tuple[str, Message]]) -> None:
-        await self._ringing.tell_each(news)
+    async def _share(self, moods: Sequence[QueuedMood]) -> None:
+        if not moods:
+            return
+        try:
+            for sharing in await self._viewers(moods):
+                await self._ringing.tell(sharing.viewers, _shared(sharing))
+        except Unavailable:  # saved they are: who is not told now finds them in the history
+            log.info("moods were not shared", extra={"moods": len(moods)})
 
 
 def _reason(error: Exception) -> str:
@@ -170,6 +179,23 @@ def _news(saved: Saved) -> list[tuple[str, Message]]:
     news += [(mood.user, _rejected(mood, ErrorCode.NOT_FOUND, "No such user.")) for mood in saved.orphaned]
     news += [(user, streak_updated(reckoning)) for user, reckoning in saved.streaks.items()]
     return news
+
+
+def _is_news(mood: QueuedMood) -> bool:
+    return mood.visibility != Visibility.PRIVATE and mood.received_ms - mood.felt_ms <= NEWS_WITHIN_MS
+
+
+def _shared(sharing: Sharing) -> MoodShared:
+    mood = sharing.mood
+    return MoodShared(
+        id=mood.id,
+        user=UserRef(mood.user, sharing.name),
+        mood=mood.mood,
+        valence=mood.valence,
+        arousal=mood.arousal,
+        intensity=mood.intensity,
+        felt_at=rfc3339(mood.felt_ms),
+    )
 
 
 def _rejected(mood: QueuedMood, code: ErrorCode, message: str) -> MoodRejected:
