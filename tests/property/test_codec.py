@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from protocol import fields
+from protocol import fields, moods
 from protocol.codec import BadCommand, Codec, decode_command, decode_message, encode, encode_body, numbered, transcode
 from protocol.commands import AnyCommand, Command, HugSend, Ping, Status
 from protocol.events import (
@@ -40,6 +40,7 @@ plain = st.recursive(
     max_leaves=8,
 )
 styles = st.dictionaries(text, plain, max_size=3)
+labels = text.filter(lambda label: 1 <= len(label) <= 128)
 
 VALUES: list[tuple[Any, st.SearchStrategy[Any]]] = [
     (fields.Id, ids),
@@ -53,6 +54,15 @@ VALUES: list[tuple[Any, st.SearchStrategy[Any]]] = [
     (list[fields.Id], st.lists(ids, min_size=1, max_size=100)),
     (fields.Emoji, text.filter(lambda emoji: 1 <= len(emoji) <= 32)),
     (fields.About, text),
+    (moods.MoodNote, text),
+    (moods.Part, st.floats(-1, 1)),
+    (moods.Amount, st.floats(0, 1)),
+    (moods.Tags, st.lists(labels, max_size=10)),
+    (
+        moods.Factors,
+        st.dictionaries(labels, st.booleans() | st.floats(allow_nan=False, allow_infinity=False), max_size=20),
+    ),
+    (moods.Visibility, st.sampled_from(list(moods.Visibility))),
     (fields.Name, text.filter(bool)),
     (fields.Instant, st.integers(0, 2**32).map(lambda seconds: datetime.fromtimestamp(seconds, UTC))),
     (int, st.integers(2, 10_000)),  # a capacity
@@ -102,6 +112,7 @@ EVENT_VALUES: dict[str, st.SearchStrategy[Any]] = {
     "participants": st.lists(people, max_size=3),
     "count": st.integers(0, 10_000),
     "duration_ms": st.integers(0, 10**9),
+    "days": st.sampled_from([3, 7, 365]),
     "community": st.booleans(),
 }
 
