@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from deploy.children import CannotStart
+from hub.care import Resource, load_resources
 from hub.settings import SECRET_MIN_BYTES, HubSettings
 from storage.encryption_keys import FORM, EncryptionKey, load_keys
 from storage.partitions import MONTHS_BEHIND
@@ -37,7 +38,8 @@ class WrongSettings(CannotStart):
 
 
 class Setting(Struct, frozen=True):
-    """One name in the environment and the field it fills. *parse* raises ValueError with what is allowed."""
+    """One name in the environment and the field it fills. *parse* raises ValueError with what is allowed, or with
+    an argument for each thing that is wrong."""
 
     name: str
     field: str
@@ -106,6 +108,10 @@ def _kind(item: str) -> str:
     return item
 
 
+def _care(value: str) -> Sequence[Resource]:
+    return load_resources(Path(value))
+
+
 def _queue(item: str) -> str:
     if item not in list(SERVED):
         raise ValueError(f"must be one or more of {', '.join(SERVED)}, with commas between them")
@@ -154,6 +160,7 @@ HUB = (
     Setting("HUGMOOD_HUGS_PER_MINUTE", "hugs_per_minute", _number(0, 1_000_000)),
     Setting("HUGMOOD_HUGS_PER_DAY", "hugs_per_day", _number(0, 1_000_000)),
     Setting("HUGMOOD_HUGS_UNANSWERED_PER_HOUR", "hugs_unanswered_per_hour", _number(0, 1_000_000)),
+    Setting("HUGMOOD_CARE_FILE", "care", _care),
     Setting("HUGMOOD_MAX_CONNECTIONS", "max_connections", _number(0, 10_000_000)),
     Setting("HUGMOOD_MAX_CONNECTIONS_PER_ADDRESS", "max_connections_per_address", _number(1, 10_000_000)),
     Setting("HUGMOOD_MAX_CONNECTIONS_PER_USER", "max_connections_per_user", _number(1, 10_000_000)),
@@ -260,7 +267,7 @@ def _given(table: "Sequence[Setting] | Any", environment: Environment, problems:
             try:
                 given[setting.field] = setting.parse(value)
             except ValueError as error:
-                problems.append(f"{setting.name} {error}")
+                problems += [f"{setting.name} {wrong}" for wrong in error.args]
     return given
 
 

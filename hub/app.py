@@ -5,12 +5,14 @@ import gc
 import logging
 import resource
 from contextlib import AsyncExitStack, closing, suppress
+from datetime import UTC, date, datetime
 from functools import partial
 
 from msgspec import Struct
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from starlette.applications import Starlette
 
+from domain.care import VERIFIED_FOR_DAYS
 from domain.errors import Unavailable
 from domain.friendships import NO_LIMITS, FriendLimits
 from domain.hug_limits import HugLimits
@@ -18,6 +20,7 @@ from domain.hug_requests import NO_REQUEST_LIMITS, RequestLimits
 from hub.admission import Admission, AdmissionLimits
 from hub.api.app import ApiServices, build_api
 from hub.api.live import live_endpoints
+from hub.care import stale_names, stale_warning
 from hub.connection import ConnectionCounts
 from hub.core import Core, build_core, clock
 from hub.counters import Histogram
@@ -92,7 +95,12 @@ async def serve(settings: HubSettings) -> None:
         operators = stack.enter_context(closing(listen(settings.metrics_host, settings.metrics_port, is_shared=False)))
         core = await build_core(stack, settings)
         sockets = await _build_sockets(stack, settings, core)
-        health = Health(core.database, lambda: core.listener.is_hearing, lambda: sockets.admission.is_draining)
+        health = Health(
+            core.database,
+            lambda: core.listener.is_hearing,
+            lambda: sockets.admission.is_draining,
+            lambda: stale_warning(settings.care, _today()),
+        )
         server = HubServer(
             SecurityHeaders(_build_api(settings, core, sockets, health)),
             sockets.admission,
@@ -240,6 +248,7 @@ def _build_api(settings: HubSettings, core: Core, sockets: Sockets, health: Heal
             clock=clock,
             handlers=sockets.handlers,
             statuses=lambda _asker, users: core.presence.seen_by_friends(users),
+            care=settings.care,
             allowed_origins=settings.allowed_origins,
             more_endpoints=live_endpoints(sockets.streams, core.database, sockets.receipts),
             more_routes=[*health.routes(), *page_routes()],
@@ -302,4 +311,12 @@ def _started(settings: HubSettings, node: str) -> None:
     # What exists now lives as long as the process: the collector need not look at it again.
     gc.collect()
     gc.freeze()
+    if stale := stale_names(settings.care, _today()):
+        log.warning(
+            "support resources were not verified for long", extra={"days": VERIFIED_FOR_DAYS, "resources": stale}
+        )
     log.info("hub started", extra={"node": node, "host": settings.host, "port": settings.port})
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()

@@ -20,10 +20,17 @@ CHECK_WITHIN_S = 2.0
 class Health:
     """Answers `/healthz` and `/readyz`. Ready: PostgreSQL answers, its schema is ours, and no drain has begun."""
 
-    def __init__(self, database: Database, is_hearing: Callable[[], bool], is_draining: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        is_hearing: Callable[[], bool],
+        is_draining: Callable[[], bool],
+        care_warning: Callable[[], str | None],
+    ) -> None:
         self._database = database
         self._is_hearing = is_hearing
         self._is_draining = is_draining
+        self._care_warning = care_warning
 
     async def healthz(self, _request: Request) -> Response:
         """The event loop turns."""
@@ -40,6 +47,8 @@ class Health:
         except (Refusal, SchemaMismatch, TimeoutError) as error:
             problems.append(f"postgresql: {error}" if str(error) else "postgresql does not answer")
         warnings = [] if self._is_hearing() else ["redis: away; delivery between nodes is late"]
+        if care := self._care_warning():
+            warnings.append(care)
         status = "not ready" if problems else "ready"
         body = {"status": status, "problems": problems, "warnings": warnings}
         return JSONResponse(body, status_code=503 if problems else 200)

@@ -1,9 +1,12 @@
 """Everything a hub process can be told. Read from the environment by deploy/settings.py, nowhere else."""
 
-from msgspec import Struct
+from collections.abc import Sequence
+
+from msgspec import Struct, field
 
 from domain.hug_requests import COMMUNITY_OPEN_MAX, REQUESTS_AN_HOUR_MAX
 from domain.marks import FOLLOWS_MAX
+from hub.care import Resource, load_shipped
 from storage.encryption_keys import EncryptionKey
 
 SECRET_MIN_BYTES = 32
@@ -34,5 +37,6 @@ class HubSettings(Struct, frozen=True, kw_only=True):
     max_connections_per_address: int = 1_000
     max_connections_per_user: int = 20
     max_follows: int = FOLLOWS_MAX  # of one user
+    care: Sequence[Resource] = field(default_factory=load_shipped)  # where to find help
     database_connections: int = 10
     drain_s: float = 25.0

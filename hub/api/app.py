@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from hub.api.accounts import account_endpoints
+from hub.api.care import care_endpoints
 from hub.api.endpoints import Endpoint, Gate, Responder
 from hub.api.groups import group_endpoints
 from hub.api.hugs import hug_endpoints
@@ -23,6 +24,7 @@ from hub.api.page import render
 from hub.api.people import Statuses, people_endpoints
 from hub.api.problems import on_error, on_http_exception, problem
 from hub.api.requests import request_endpoints
+from hub.care import Resource
 from hub.handlers.table import Handlers
 from hub.tokens import TokenVerifier
 from protocol.codes import ErrorCode
@@ -39,6 +41,7 @@ Answer = Callable[[Request], Awaitable[Response]]
 class ApiServices(Struct, frozen=True, kw_only=True):
     """What REST needs. *statuses*(asker, users): the presence of those of *users* who are not offline.
 
+    *care*: where to find help.
     *allowed_origins*: other web origins whose pages may call; empty: none but the hub's own.
     *more_endpoints*: those that need a whole hub behind them.
     *more_routes*: what else is served here, such as probes and files; looked at after the API's own.
@@ -50,6 +53,7 @@ class ApiServices(Struct, frozen=True, kw_only=True):
     clock: Callable[[], int]
     handlers: Handlers
     statuses: Statuses
+    care: Sequence[Resource]
     allowed_origins: Sequence[str] = ()
     more_endpoints: Sequence[Endpoint] = ()
     more_routes: Sequence[BaseRoute] = ()
@@ -66,6 +70,7 @@ def declare(services: ApiServices) -> list[Endpoint]:
         *request_endpoints(database, handlers.requests, services.clock),
         *group_endpoints(database, handlers.groups),
         *mood_endpoints(handlers.moods, handlers.streaks),
+        *care_endpoints(database, services.limits, services.care, services.clock),
         *services.more_endpoints,
     ]
 

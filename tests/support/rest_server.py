@@ -16,6 +16,7 @@ from domain.friendships import NO_LIMITS, FriendLimits
 from domain.hug_requests import NO_REQUEST_LIMITS, RequestLimits
 from domain.ids import uuid7
 from hub.api.app import ApiServices, build_api
+from hub.care import load_shipped
 from hub.handlers.accounts import AccountHandlers
 from hub.handlers.friends import FriendHandlers
 from hub.handlers.group_views import GroupViews
@@ -241,6 +242,7 @@ async def rest_server(
                 ),
             ),
             statuses=server.shown,
+            care=load_shipped(),
             allowed_origins=allowed_origins,
         )
         server.url = await stack.enter_async_context(serving(build_api(services)))
