@@ -47,7 +47,8 @@ async def test_the_dates_are_those_that_were_frozen_and_the_zone_is_that_of_the_
     ana = uuid7(NOW_MS)
     await feel(database, ana, NOW - timedelta(hours=2), -1.0, day=ago(1), timezone="Pacific/Honolulu")
     await feel(database, ana, NOW - timedelta(hours=1), -1.0, day=ago(-1), timezone="Pacific/Kiritimati")
-    await feel(database, ana, NOW - timedelta(hours=3), -1.0, day=TODAY, timezone="UTC")
+    await feel(database, ana, NOW - timedelta(hours=3), -1.0, day=ago(-1), timezone="Asia/Tokyo")
+    await feel(database, ana, NOW - timedelta(hours=4), -1.0, day=TODAY, timezone="UTC")
     last = await load_last_days(database, ana, NOW_MS)
     assert last.timezone == "Pacific/Kiritimati"
     assert set(last.days) == {ago(1), ago(-1), TODAY}

@@ -35,6 +35,11 @@ def test_it_takes_five_heavy_days_and_no_day_without_an_entry_counts(ago: set[in
     assert is_prompt_due({days_ago(n): valence for n in ago}, TODAY, None) == (len(ago) >= 5)
 
 
+@given(st.integers(0, 30))
+def test_after_it_was_shown_there_are_14_quiet_days(shown_ago: int) -> None:
+    assert is_prompt_due({days_ago(n): -1.0 for n in range(7)}, TODAY, days_ago(shown_ago)) == (shown_ago >= 14)
+
+
 @given(calendars, st.integers(0, 12), st.floats(0, 2))
 def test_a_better_day_never_brings_it_on(days: dict[date, float], ago: int, better: float) -> None:
     brighter = {**days, days_ago(ago): min(days.get(days_ago(ago), -1.0) + better, 1.0)}

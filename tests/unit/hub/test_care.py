@@ -16,7 +16,7 @@ GOOD = """
 name = "Near"
 countries = ["GB", "IE"]
 phone = "116 123"
-text = "HELLO to 85258"
+text = "HELLO to 00000"
 hours = "Mon-Fri 9-17"
 languages = ["en", "pt-BR"]
 last_verified = 2026-01-01
@@ -45,7 +45,7 @@ def test_what_is_shipped_is_good_and_serves_everybody() -> None:
 def test_everything_is_read(tmp_path: Path) -> None:
     near, far = load(tmp_path, GOOD + EVERYWHERE)
     assert (near.countries, near.last_verified) == (("GB", "IE"), date(2026, 1, 1))
-    assert (near.told.name, near.told.phone, near.told.text) == ("Near", "116 123", "HELLO to 85258")
+    assert (near.told.name, near.told.phone, near.told.text) == ("Near", "116 123", "HELLO to 00000")
     assert (near.told.hours, near.told.languages) == ("Mon-Fri 9-17", ["en", "pt-BR"])
     assert (near.told.url, near.told.last_verified) == (None, "2026-01-01")
     assert far.countries == ()
