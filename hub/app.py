@@ -33,6 +33,7 @@ from hub.handlers.hug_allowance import HugAllowance
 from hub.handlers.hugs import HugHandlers, tell_delivered
 from hub.handlers.marks import MarkHandlers
 from hub.handlers.moments import MomentHandlers
+from hub.handlers.mood_changes import MoodChangeHandlers
 from hub.handlers.moods import MoodHandlers
 from hub.handlers.profiles import ProfileHandlers
 from hub.handlers.requests import RequestHandlers
@@ -214,6 +215,7 @@ async def _build_handlers(
             allowance=_hug_allowance(settings, core, limits) if is_on else None,
         ),
         moments=MomentHandlers(database, delivery, clock),
+        mood_changes=MoodChangeHandlers(database, KeyRing(settings.encryption_keys), delivery, clock),
         requests=requests,
         groups=GroupHandlers(
             database,

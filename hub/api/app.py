@@ -18,6 +18,7 @@ from hub.api.endpoints import Endpoint, Gate, Responder
 from hub.api.groups import group_endpoints
 from hub.api.hugs import hug_endpoints
 from hub.api.marks import mark_endpoints
+from hub.api.mood_history import mood_history_endpoints
 from hub.api.moods import mood_endpoints
 from hub.api.openapi import describe
 from hub.api.page import render
@@ -71,6 +72,7 @@ def declare(services: ApiServices) -> list[Endpoint]:
         *group_endpoints(database, handlers.groups),
         *mood_endpoints(handlers.moods, handlers.streaks),
         *care_endpoints(database, services.limits, services.care, services.clock),
+        *mood_history_endpoints(database, handlers.mood_changes, services.clock),
         *services.more_endpoints,
     ]
 

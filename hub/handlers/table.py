@@ -8,6 +8,7 @@ from hub.handlers.groups import GroupHandlers
 from hub.handlers.hugs import HugHandlers
 from hub.handlers.marks import MarkHandlers
 from hub.handlers.moments import MomentHandlers
+from hub.handlers.mood_changes import MoodChangeHandlers
 from hub.handlers.moods import MoodHandlers
 from hub.handlers.profiles import ProfileHandlers
 from hub.handlers.requests import RequestHandlers
@@ -27,3 +28,4 @@ class Handlers(Struct, frozen=True, kw_only=True):
     groups: GroupHandlers
     moods: MoodHandlers
     streaks: StreakHandlers
+    mood_changes: MoodChangeHandlers

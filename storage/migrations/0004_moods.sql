@@ -26,6 +26,7 @@ create table moods (  -- written by workers in masses: no foreign keys; who is d
     edited_at   timestamptz,
     primary key (user_id, felt_at, id)
 ) partition by range (felt_at);
+create index moods_shared on moods (user_id, felt_at, id) where visibility <> 'private';  -- others pass over the rest
 
 create table streaks (  -- one row per user; dates are bits from `first_day` on, the lowest bit of a byte first
     user_id     uuid primary key,

@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 """Moods put straight into the database, for tests of what reads them."""
 
 from datetime import date, datetime
@@ -21,3 +22,96 @@ async def feel(
         timezone,
         day,
     )
+=======
+"""Moods put straight into the database, for tests of what comes after they were saved."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from msgspec import Struct
+
+from domain.ids import uuid7
+from domain.moods import local_date
+from domain.times import from_ms, to_ms
+from storage.postgres import Database
+from tests.support.people import NOW_MS
+
+
+class SeededMood(Struct, frozen=True, kw_only=True):
+    """A row of `moods`."""
+
+    id: str
+    user: str
+    felt_at: datetime
+    mood: str = "calm"
+    valence: float = 0.5
+    arousal: float = -0.5
+    intensity: float | None = None
+    note: bytes | None = None
+    tags: Sequence[str] = ()
+    factors: str | None = None
+    visibility: str = "private"
+    timezone: str = "UTC"
+    in_streak: bool = True
+
+    @property
+    def local_date(self) -> date:
+        return local_date(to_ms(self.felt_at), self.timezone)
+
+
+def seeded(user: str, ms: int = 0, **fields: Any) -> SeededMood:
+    """A mood of *user*, felt *ms* after `NOW_MS`."""
+    return SeededMood(id=uuid7(NOW_MS + ms), user=user, felt_at=from_ms(NOW_MS + ms), **fields)
+
+
+async def make_months(database: Database, first: datetime, last: datetime) -> None:
+    """Partitions for all months from *first* to *last* that are not there yet."""
+    month = datetime(first.year, first.month, 1, tzinfo=UTC)
+    while month <= last:
+        following = (month + timedelta(days=31)).replace(day=1)
+        await database.execute(
+            f"create table if not exists moods_{month:%Y_%m} partition of moods"
+            f" for values from ('{month.isoformat()}') to ('{following.isoformat()}')"
+        )
+        month = following
+
+
+async def save_moods(database: Database, moods: Sequence[SeededMood]) -> None:
+    """Into `mood_ids` and `moods`; makes the months."""
+    if not moods:
+        return
+    times = [mood.felt_at for mood in moods]
+    await make_months(database, min(times), max(times))
+    async with database.transaction() as connection:
+        await connection.executemany(
+            "insert into mood_ids (id, user_id, felt_at) values ($1, $2, $3)",
+            [(mood.id, mood.user, mood.felt_at) for mood in moods],
+        )
+        await connection.executemany(
+            """
+            insert into moods (user_id, felt_at, id, mood, valence, arousal, intensity, note, tags, factors, visibility,
+                               timezone, local_date, in_streak, received_at)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, now())
+            """,
+            [
+                (
+                    mood.user,
+                    mood.felt_at,
+                    mood.id,
+                    mood.mood,
+                    mood.valence,
+                    mood.arousal,
+                    mood.intensity,
+                    mood.note,
+                    list(mood.tags),
+                    mood.factors,
+                    mood.visibility,
+                    mood.timezone,
+                    mood.local_date,
+                    mood.in_streak,
+                )
+                for mood in moods
+            ],
+        )
+>>>>>>> 38f5713 (Read moods page by page: one's own, another's, all that are shared)

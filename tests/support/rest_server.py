@@ -24,6 +24,7 @@ from hub.handlers.groups import GroupHandlers
 from hub.handlers.hugs import HugHandlers
 from hub.handlers.marks import MarkHandlers
 from hub.handlers.moments import MomentHandlers
+from hub.handlers.mood_changes import MoodChangeHandlers
 from hub.handlers.profiles import ProfileHandlers
 from hub.handlers.requests import RequestHandlers
 from hub.handlers.table import Handlers
@@ -36,6 +37,7 @@ from hub.tokens import TokenVerifier
 from protocol.events import Message
 from storage.directory import Directory
 from storage.doorbell import Doorbell, Listener
+from storage.encryption import KeyRing
 from storage.group_commits import GroupCommits
 from storage.hug_commits import HugCommits
 from storage.inbox import InboxEvent
@@ -44,6 +46,7 @@ from storage.postgres import Database
 from storage.presence import Presence
 from storage.receipts import Receipts
 from storage.redis import RedisLink
+from tests.support.keys import KEY
 from tests.support.people import Hidden
 
 SECRET = b"a secret of thirty-two bytes, or more"
@@ -227,6 +230,7 @@ async def rest_server(
                 profiles=ProfileHandlers(database, delivery),
                 friends=FriendHandlers(database, delivery, clock, friend_limits),
                 moments=MomentHandlers(database, delivery, clock),
+                mood_changes=MoodChangeHandlers(database, KeyRing([KEY]), delivery, clock),
                 hugs=HugHandlers(relations, commits, receipts, delivery, clock, fulfil=requests.fulfil),
                 requests=requests,
                 marks=MarkHandlers(database, clock, follows_max),
