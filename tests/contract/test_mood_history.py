@@ -1,11 +1,9 @@
 """The history of moods against real PostgreSQL: every page of every question held against a plain list, and who sees what."""
 
 import itertools
-import json
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime, timedelta, timezone
-from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -25,6 +23,7 @@ from storage.mood_history import (
 )
 from storage.postgres import Database
 from storage.privacy import save_privacy
+from tests.support.months_read import walk_of
 from tests.support.moods import SeededMood, make_months, save_moods, seeded
 from tests.support.people import NOW_MS, befriend, make_users
 
@@ -230,20 +229,22 @@ async def test_a_month_out_of_retention_has_no_moods(database: Database) -> None
     assert await load_mood(database, ana, old.id) is None
 
 
-@pytest.mark.parametrize("moment", [datetime.min, datetime.max])
-async def test_times_at_the_end_of_the_calendar(database: Database, moment: datetime) -> None:
+@pytest.mark.parametrize("is_first", [True, False])
+async def test_times_at_the_ends_of_the_calendar(database: Database, *, is_first: bool) -> None:
     ana, ben = await make_users(database, 2)
     await befriend(database, [ana, ben])
     await let_see_moods(database, ben, Audience.FRIENDS)
     await save_moods(database, [seeded(ana), seeded(ben, visibility="friends")])
     for hours in (-14, 0, 14):
-        edge = moment.replace(tzinfo=timezone(timedelta(hours=hours)))
+        edge = datetime(
+            *(1, 1, 1) if is_first else (9999, 12, 31), 23 * (not is_first), tzinfo=timezone(timedelta(hours=hours))
+        )
         for wanted in (
             WantedMoods(since=edge),
             WantedMoods(until=edge),
             WantedMoods(position=MoodPosition(edge, NOBODY)),
         ):
-            is_all = (moment is datetime.min) == (wanted.since is not None)
+            is_all = is_first == (wanted.since is not None)
             assert len(await load_own_moods(database, ana, wanted, 10)) == is_all
             assert len(await load_shared_moods(database, ana, wanted, 10, NOW)) == is_all
 
@@ -262,49 +263,6 @@ async def test_shared_moods_of_every_age_are_found(database: Database) -> None:
     for size in (1, 4, 50):
         found = await pages(lambda wanted, n: load_shared_moods(database, ana, wanted, n, NOW), WantedMoods(), size)
         assert found == expected(moods, WantedMoods())
-
-
-class Walk:
-    """What PostgreSQL did for a query: which months it read, how, and whether it sorted a month."""
-
-    def __init__(self, plan: dict[str, Any]) -> None:
-        self.months: set[str] = set()
-        self.scans: set[str] = set()
-        self.indexes: set[str] = set()
-        self.rows = 0
-        self._look(plan)
-
-    def _look(self, node: dict[str, Any]) -> None:
-        name = node.get("Relation Name", "")
-        if name.startswith("moods_") and node["Actual Loops"]:
-            self.months.add(name)
-            self.scans.add(node["Node Type"])
-            self.indexes.add(node.get("Index Name", ""))
-            self.rows += node["Actual Rows"] * node["Actual Loops"] + node.get("Rows Removed by Filter", 0)
-        for child in node.get("Plans", []):
-            self._look(child)
-
-
-async def walk_of(database: Database, run: Callable[[Database], Awaitable[object]]) -> Walk:
-    """What the last statement of *run* does, as it is planned for values that are not known yet."""
-    spy = Spy(database)
-    await run(spy)
-    sql, args = spy.statement
-    async with database.transaction() as connection:
-        await connection.execute("set local plan_cache_mode = force_generic_plan")
-        plan = await connection.fetchval("explain (analyze, format json) " + sql, *args)
-    return Walk(json.loads(plan)[0]["Plan"])
-
-
-class Spy(Database):
-    """Remembers the last statement that went to *database*."""
-
-    def __init__(self, database: Database) -> None:
-        self._real = database
-
-    async def fetch(self, sql: str, *args: Any) -> Any:
-        self.statement = (sql, args)
-        return await self._real.fetch(sql, *args)
 
 
 async def test_ten_years_of_moods_are_not_read_for_a_page(database: Database) -> None:

@@ -60,9 +60,14 @@ class SeededMood(Struct, frozen=True, kw_only=True):
         return local_date(to_ms(self.felt_at), self.timezone)
 
 
+def felt(user: str, felt_at: datetime, **fields: Any) -> SeededMood:
+    """A mood of *user* at that moment."""
+    return SeededMood(id=uuid7(to_ms(felt_at)), user=user, felt_at=felt_at, **fields)
+
+
 def seeded(user: str, ms: int = 0, **fields: Any) -> SeededMood:
     """A mood of *user*, felt *ms* after `NOW_MS`."""
-    return SeededMood(id=uuid7(NOW_MS + ms), user=user, felt_at=from_ms(NOW_MS + ms), **fields)
+    return felt(user, from_ms(NOW_MS + ms), **fields)
 
 
 async def make_months(database: Database, first: datetime, last: datetime) -> None:
