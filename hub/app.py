@@ -194,6 +194,7 @@ async def _build_handlers(
     limits: Limits,
 ) -> Handlers:
     is_on, delivery, database = settings.limits_on, core.delivery, core.database
+    ring = KeyRing(settings.encryption_keys)
     passwords = await stack.enter_async_context(Passwords())
     requests = RequestHandlers(
         database, delivery, core.presence.shown, clock, _request_limits(settings), settings.hug_kinds
@@ -215,7 +216,7 @@ async def _build_handlers(
             allowance=_hug_allowance(settings, core, limits) if is_on else None,
         ),
         moments=MomentHandlers(database, delivery, clock),
-        mood_changes=MoodChangeHandlers(database, KeyRing(settings.encryption_keys), delivery, clock),
+        mood_changes=MoodChangeHandlers(database, ring, delivery, clock),
         requests=requests,
         groups=GroupHandlers(
             database,
@@ -227,9 +228,7 @@ async def _build_handlers(
             clock,
             limits_on=is_on,
         ),
-        moods=MoodHandlers(
-            database, await _mood_queue(stack, settings, core), KeyRing(settings.encryption_keys), clock
-        ),
+        moods=MoodHandlers(database, await _mood_queue(stack, settings, core), ring, clock),
         streaks=StreakHandlers(database, delivery, clock),
     )
 

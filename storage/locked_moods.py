@@ -1,24 +1,23 @@
 """One mood under lock: the way in which it is edited and deleted.
 
 Invariant: the id of a mood that was deleted stays taken. Everything about a mood is changed under the lock of its row in
-`mood_ids`. That row itself is written last, after the streak: whoever logs moods holds a streak and looks at ids, which a
-lock does not keep waiting, but a change does.
+`mood_ids`. That row itself is written last, after the streak: whoever logs moods looks at ids, which a lock does not keep
+waiting, but a change does.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import date, datetime
+from datetime import datetime
 
 from asyncpg.pool import PoolConnectionProxy
 from msgspec import Struct
 
 from domain.mood_edits import no_such_mood
+from domain.streak_book import Reckoning
 from domain.times import to_ms
 from storage.mood_history import OWN_COLUMNS, MoodRecord, own_record
 from storage.postgres import Database
-
-# (connection, user, local date): within the transaction, after an entry that counted for that date was deleted.
-OnDeleted = Callable[[PoolConnectionProxy, str, date], Awaitable[object]]
+from storage.streak_book import forget_entry
 
 _LOCK = "select felt_at, deleted_at from mood_ids where id = $2 and user_id = $1 for no key update"
 # In a statement of its own: what is read together with the lock may be older than the lock.
@@ -82,13 +81,15 @@ class LockedMood:
         )
         return await self.load()
 
-    async def delete(self, at: datetime, on_deleted: OnDeleted | None) -> None:
-        """It is no more. Raises: NotFound as `load`."""
+    async def delete(self, at: datetime) -> Reckoning | None:
+        """It is no more; how the streak stands then, if that has changed. Raises: NotFound as `load`."""
         own = (await self.load()).own
         await self._connection.execute(_DELETE, *self._key)
-        if on_deleted is not None and own is not None and own.in_streak:
-            await on_deleted(self._connection, self.user, own.local_date)
+        reckoning = None
+        if own is not None and own.in_streak:
+            reckoning = await forget_entry(self._connection, self.user, own.local_date, at)
         await self._connection.execute("update mood_ids set deleted_at = $2 where id = $1", self.id, at)
+        return reckoning
 
 
 @asynccontextmanager

@@ -15,25 +15,25 @@ from domain.mood_edits import place_after
 from domain.moods import check_intensity, check_note, clean_factors, clean_tags
 from domain.times import from_ms, rfc3339
 from domain.vocabulary import VOCABULARY, Point
+from hub.handlers.moods import NOTE
 from hub.handlers.ports import Actor, Delivery
-from protocol.events import MoodDeleted, MoodSaved, Ok, UserRef
+from protocol.events import Message, MoodDeleted, MoodSaved, Ok, UserRef
 from protocol.moods import Visibility
 from protocol.rest_moods import Mood, MoodEdit
 from storage.encryption import KeyRing, Unreadable
 from storage.hugs import SOMEONE
-from storage.locked_moods import Content, OnDeleted, locked_mood
+from storage.locked_moods import Content, locked_mood
 from storage.mood_history import MoodRecord, OwnPart, as_said
 from storage.postgres import Database
+from storage.streak_book import streak_updated
 
 T = TypeVar("T")
-
-NOTE = ("moods", "note")  # where a note is sealed for, with the id of its mood
 
 log = logging.getLogger("hugmood.moods")
 
 
 class MoodChangeHandlers:
-    """Editing and deleting, and how a stored mood is told. *on_deleted*: keeps the streak."""
+    """Editing and deleting, and how a stored mood is told."""
 
     def __init__(
         self,
@@ -41,14 +41,12 @@ class MoodChangeHandlers:
         keys: KeyRing,
         delivery: Delivery,
         clock: Callable[[], int],
-        on_deleted: OnDeleted | None = None,
         vocabulary: Mapping[str, Point] = VOCABULARY,
     ) -> None:
         self._database = database
         self._keys = keys
         self._delivery = delivery
         self._clock = clock
-        self._on_deleted = on_deleted
         self._vocabulary = vocabulary
 
     async def edit(self, actor: Actor, mood: str, edit: MoodEdit) -> Mood:
@@ -64,15 +62,18 @@ class MoodChangeHandlers:
         return self.show(record)
 
     async def delete(self, actor: Actor, mood: str) -> Ok:
-        """It is no more; its id stays taken. Raises: Refusal."""
+        """It is no more, and its date counts no more if it was the last one there; its id stays taken. Raises: Refusal."""
+        events: list[Message] = []
         async with locked_mood(self._database, actor.user, mood) as locked:
             deleted_ms = locked.deleted_ms
-            is_new = deleted_ms is None
             if deleted_ms is None:
                 deleted_ms = self._clock()
-                await locked.delete(from_ms(deleted_ms), self._on_deleted)
-        if is_new:
-            self._delivery.tell([actor.user], MoodDeleted(id=mood), actor.session)
+                reckoning = await locked.delete(from_ms(deleted_ms))
+                events.append(MoodDeleted(id=mood))
+                if reckoning is not None:
+                    events.append(streak_updated(reckoning))
+        for event in events:
+            self._delivery.tell([actor.user], event, actor.session)
         return Ok(id=mood, state="deleted", at=rfc3339(deleted_ms))
 
     def show(self, record: MoodRecord) -> Mood:

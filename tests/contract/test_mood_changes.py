@@ -4,25 +4,25 @@ import asyncio
 import json
 import random
 from collections.abc import AsyncIterator
-from datetime import date
 from typing import Any
 
+import asyncpg
 import pytest
-from asyncpg.pool import PoolConnectionProxy
 from msgspec.structs import asdict, replace
 
-from domain.errors import Invalid, NotFound, Refusal
+from domain.errors import Invalid, NotFound
 from domain.times import from_ms, rfc3339
 from domain.vocabulary import VOCABULARY
 from hub.handlers.mood_changes import NOTE, MoodChangeHandlers
 from hub.handlers.ports import Actor
-from protocol.events import MoodDeleted, MoodSaved
+from protocol.events import MoodDeleted, MoodSaved, Ok, StreakUpdated
 from protocol.moods import Visibility
 from protocol.rest_moods import MoodEdit
 from storage.encryption import KeyRing
 from storage.encryption_keys import EncryptionKey
 from storage.mood_history import load_mood
 from storage.postgres import Database
+from storage.streak_book import rebuild_books
 from tests.support.keys import KEY
 from tests.support.moods import SeededMood, save_moods, seeded
 from tests.support.people import NOW_MS, make_users
@@ -31,25 +31,19 @@ from tests.support.rest_server import Recorder
 pytestmark = pytest.mark.contract
 
 LATER_MS = NOW_MS + 60_000
+DAY_MS = 86_400_000
 OTHER_KEY = EncryptionKey("lost", b"32 bytes that this hub knows not")
 
 
 class Stage:
-    """What a hub has for changing moods; `deletions` is what the streak was told."""
+    """What a hub has for changing moods; its clock stands still."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
         self.now_ms = LATER_MS
         self.keys = KeyRing([KEY])
         self.delivery = Recorder()
-        self.deletions: list[tuple[str, date]] = []
-        self.changes = MoodChangeHandlers(database, self.keys, self.delivery, lambda: self.now_ms, self.on_deleted)
-
-    async def on_deleted(self, connection: PoolConnectionProxy, user: str, day: date) -> None:
-        assert connection.is_in_transaction()
-        left = await connection.fetchval("select count(*) from moods where user_id = $1 and local_date = $2", user, day)
-        self.deletions.append((user, day))
-        self.left = left
+        self.changes = MoodChangeHandlers(database, self.keys, self.delivery, lambda: self.now_ms)
 
     async def mood(self, note: str | None = None, **fields: Any) -> SeededMood:
         """A mood of somebody new."""
@@ -59,6 +53,21 @@ class Stage:
             mood = replace(mood, note=self.keys.seal(note, *NOTE, mood.id))
         await save_moods(self.database, [mood])
         return mood
+
+    async def logged(self, user: str, *days_ago: int) -> list[SeededMood]:
+        """Moods of *user* on these days before `NOW_MS`, and a streak of them."""
+        moods = [seeded(user, number - days * DAY_MS) for number, days in enumerate(days_ago)]
+        await save_moods(self.database, moods)
+        await rebuild_books(self.database, [user], from_ms(self.now_ms))
+        return moods
+
+    async def delete(self, mood: SeededMood) -> Ok:
+        return await self.changes.delete(Actor(mood.user, "Ana"), mood.id)
+
+    async def current(self, user: str) -> int:
+        """The streak as it is stored."""
+        found: int = await self.database.fetchval("select current from streaks where user_id = $1", user)
+        return found
 
     async def edit(self, mood: SeededMood, /, **edit: Any) -> dict[str, Any]:
         """What is answered, as a client gets it."""
@@ -197,84 +206,91 @@ async def test_what_is_not_ones_own_is_not_there(stage: Stage) -> None:
     assert messages == {"No such mood."}
     assert await stage.row(others) is not None
     assert stage.delivery.told == []
-    assert stage.deletions == []
 
 
 async def test_what_is_deleted_is_gone_but_its_id_stays_taken(stage: Stage) -> None:
     mood = await stage.mood("a note")
-    actor = Actor(mood.user, "Ana")
-    first = await stage.changes.delete(actor, mood.id)
+    first = await stage.delete(mood)
     stage.now_ms += 1_000
-    assert await stage.changes.delete(actor, mood.id) == first
+    assert await stage.delete(mood) == first
     assert (first.id, first.state, first.at) == (mood.id, "deleted", rfc3339(LATER_MS))
     assert await stage.row(mood) is None
     assert await load_mood(stage.database, mood.user, mood.id) is None
     assert await stage.database.fetchval("select deleted_at from mood_ids where id = $1", mood.id) == from_ms(LATER_MS)
     assert stage.delivery.told == [([mood.user], MoodDeleted(id=mood.id))]
-    assert stage.deletions == [(mood.user, mood.local_date)]
-    assert stage.left == 0, "the streak is reckoned without the entry"
     with pytest.raises(NotFound):
         await stage.edit(mood, mood="sad")
 
 
-async def test_what_did_not_count_is_no_matter_of_the_streak(stage: Stage) -> None:
-    mood = await stage.mood(in_streak=False)
-    await stage.changes.delete(Actor(mood.user, "Ana"), mood.id)
-    assert stage.deletions == []
+async def test_a_date_counts_until_its_last_entry_is_deleted(stage: Stage) -> None:
+    (ana,) = await make_users(stage.database, 1)
+    first, second, *_ = await stage.logged(ana, 0, 0, 1, 2)
+    (late,) = moods = [seeded(ana, 5, in_streak=False)]
+    await save_moods(stage.database, moods)
+    assert await stage.current(ana) == 3
+    await stage.delete(first)
+    assert stage.delivery.told == [([ana], MoodDeleted(id=first.id))]
+    assert await stage.current(ana) == 3
+    await stage.delete(second)
+    today = second.local_date.isoformat()
+    updated = StreakUpdated(current=2, longest=2, freezes=0, at_risk=True, date=today)
+    assert stage.delivery.told[1:] == [([ana], MoodDeleted(id=second.id)), ([ana], updated)]
+    assert await stage.current(ana) == 2
+    await stage.delete(late)
+    assert stage.delivery.told[3:] == [([ana], MoodDeleted(id=late.id))]
 
 
 async def test_deleting_many_times_at_once_is_deleting_once(stage: Stage) -> None:
     mood = await stage.mood()
-    actor = Actor(mood.user, "Ana")
-    replies = await asyncio.gather(*(stage.changes.delete(actor, mood.id) for _ in range(8)))
+    replies = await asyncio.gather(*(stage.delete(mood) for _ in range(8)))
     assert replies[1:] == replies[:-1]
-    assert len(stage.delivery.told) == len(stage.deletions) == 1
+    assert stage.delivery.told == [([mood.user], MoodDeleted(id=mood.id))]
+
+
+async def test_the_last_entries_of_a_date_may_be_deleted_at_once(stage: Stage) -> None:
+    for _ in range(20):
+        (ana,) = await make_users(stage.database, 1)
+        today, again, _yesterday = await stage.logged(ana, 0, 0, 1)
+        await asyncio.gather(stage.delete(today), stage.delete(again))
+        assert await stage.current(ana) == 1
 
 
 async def test_an_edit_never_brings_back_what_is_deleted(stage: Stage) -> None:
     for _ in range(20):
         mood = await stage.mood()
-        actor = Actor(mood.user, "Ana")
-        edits = [stage.changes.edit(actor, mood.id, MoodEdit(intensity=number / 4)) for number in range(4)]
-        found = await asyncio.gather(
-            *edits[:2], stage.changes.delete(actor, mood.id), *edits[2:], return_exceptions=True
-        )
+        edits = [
+            stage.changes.edit(Actor(mood.user, "Ana"), mood.id, MoodEdit(intensity=number / 4)) for number in range(4)
+        ]
+        found = await asyncio.gather(*edits[:2], stage.delete(mood), *edits[2:], return_exceptions=True)
         assert all(isinstance(each, NotFound) for each in found if isinstance(each, Exception))
         assert await stage.row(mood) is None
 
 
 async def test_a_streak_that_cannot_be_kept_keeps_the_mood(stage: Stage) -> None:
-    mood = await stage.mood()
-
-    async def refuse(_connection: PoolConnectionProxy, _user: str, _day: date) -> None:
-        raise Refusal("not now")
-
-    changes = MoodChangeHandlers(stage.database, stage.keys, stage.delivery, lambda: NOW_MS, refuse)
-    with pytest.raises(Refusal, match="not now"):
-        await changes.delete(Actor(mood.user, "Ana"), mood.id)
+    (ana,) = await make_users(stage.database, 1)
+    (mood,) = await stage.logged(ana, 0)
+    await stage.database.execute("alter table streaks add constraint never_ends check (current > 0)")
+    with pytest.raises(asyncpg.CheckViolationError):
+        await stage.delete(mood)
     assert await stage.row(mood) is not None
     assert await stage.database.fetchval("select deleted_at from mood_ids where id = $1", mood.id) is None
     assert stage.delivery.told == []
 
 
-async def test_who_holds_the_streak_is_not_kept_waiting_by_a_deletion(stage: Stage) -> None:
-    """Logging holds a streak and looks for ids; deleting holds an id and asks for the streak. Neither waits for ever."""
-    mood = await stage.mood()
-    waiting, may_go_on = asyncio.Event(), asyncio.Event()
-
-    async def wait_for_the_streak(_connection: PoolConnectionProxy, _user: str, _day: date) -> None:
-        waiting.set()
-        await may_go_on.wait()
-
-    changes = MoodChangeHandlers(stage.database, stage.keys, stage.delivery, lambda: NOW_MS, wait_for_the_streak)
-    deletion = asyncio.create_task(changes.delete(Actor(mood.user, "Ana"), mood.id))
-    await waiting.wait()
-    stored = await stage.database.execute(
-        "insert into mood_ids (id, user_id, felt_at) values ($1, $2, $3) on conflict do nothing",
-        mood.id,
-        mood.user,
-        mood.felt_at,
-    )
-    assert stored == "INSERT 0 0"
-    may_go_on.set()
+async def test_a_deletion_that_waits_for_the_streak_keeps_nobody_waiting_who_logs(stage: Stage) -> None:
+    (ana,) = await make_users(stage.database, 1)
+    (mood,) = await stage.logged(ana, 0)
+    async with stage.database.transaction() as connection:
+        await connection.execute("select from streaks where user_id = $1 for update", ana)
+        deletion = asyncio.create_task(stage.delete(mood))
+        while not await stage.database.fetchval("select exists (select from pg_locks where not granted)"):
+            assert not deletion.done()
+        stored = await stage.database.execute(
+            "insert into mood_ids (id, user_id, felt_at) values ($1, $2, $3) on conflict do nothing",
+            mood.id,
+            ana,
+            mood.felt_at,
+        )
+        assert stored == "INSERT 0 0"
+        assert not deletion.done()
     assert (await deletion).state == "deleted"

@@ -34,6 +34,7 @@ from msgspec import Struct
 from domain.ids import uuid7
 from domain.moods import local_date
 from domain.times import from_ms, to_ms
+from storage import partitions
 from storage.postgres import Database
 from tests.support.people import NOW_MS
 
@@ -76,10 +77,15 @@ async def make_months(database: Database, first: datetime, last: datetime) -> No
     while month <= last:
         following = (month + timedelta(days=31)).replace(day=1)
         await database.execute(
-            f"create table if not exists moods_{month:%Y_%m} partition of moods"
+            f"create table if not exists {month_of(month)} partition of moods"
             f" for values from ('{month.isoformat()}') to ('{following.isoformat()}')"
         )
         month = following
+
+
+def month_of(moment: datetime) -> str:
+    """The partition of that moment."""
+    return partitions.moods().partition(moment.date())
 
 
 async def save_moods(database: Database, moods: Sequence[SeededMood]) -> None:

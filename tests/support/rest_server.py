@@ -25,14 +25,17 @@ from hub.handlers.hugs import HugHandlers
 from hub.handlers.marks import MarkHandlers
 from hub.handlers.moments import MomentHandlers
 from hub.handlers.mood_changes import MoodChangeHandlers
+from hub.handlers.moods import MoodHandlers
 from hub.handlers.profiles import ProfileHandlers
 from hub.handlers.requests import RequestHandlers
+from hub.handlers.streaks import StreakHandlers
 from hub.handlers.table import Handlers
 from hub.node import Node
 from hub.passwords import Passwords
 from hub.relations import Relations
 from hub.rooms import Rooms
 from hub.sweep import Sweep
+from hub.tasks import Tasks
 from hub.tokens import TokenVerifier
 from protocol.events import Message
 from storage.directory import Directory
@@ -41,7 +44,9 @@ from storage.encryption import KeyRing
 from storage.group_commits import GroupCommits
 from storage.hug_commits import HugCommits
 from storage.inbox import InboxEvent
+from storage.jobs import JobQueue, open_pool
 from storage.limits import Limits
+from storage.mood_queue import MoodQueue
 from storage.postgres import Database
 from storage.presence import Presence
 from storage.receipts import Receipts
@@ -219,6 +224,8 @@ async def rest_server(
         group_commits = GroupCommits(database, clock, lambda change: delivery.ring(change.events), presence.invisible)
         requests = RequestHandlers(database, delivery, presence.shown, clock, request_limits)
         http = await stack.enter_async_context(httpx.AsyncClient(timeout=20))
+        tasks = await stack.enter_async_context(Tasks())
+        jobs, ring = JobQueue(await stack.enter_async_context(open_pool(redis_url))), KeyRing([KEY])
         server = RestServer("", http, database, delivery, clock)
         services = ApiServices(
             database=database,
@@ -230,7 +237,9 @@ async def rest_server(
                 profiles=ProfileHandlers(database, delivery),
                 friends=FriendHandlers(database, delivery, clock, friend_limits),
                 moments=MomentHandlers(database, delivery, clock),
-                mood_changes=MoodChangeHandlers(database, KeyRing([KEY]), delivery, clock),
+                mood_changes=MoodChangeHandlers(database, ring, delivery, clock),
+                moods=MoodHandlers(database, MoodQueue(redis, jobs, tasks.start), ring, clock),
+                streaks=StreakHandlers(database, delivery, clock),
                 hugs=HugHandlers(relations, commits, receipts, delivery, clock, fulfil=requests.fulfil),
                 requests=requests,
                 marks=MarkHandlers(database, clock, follows_max),
