@@ -129,10 +129,9 @@ async def load_outages(connection: PoolConnectionProxy | Database, since: date) 
 
 async def forget_entry(connection: PoolConnectionProxy, user: str, day: date, now: datetime) -> Reckoning | None:
     """An entry of *day* has just been deleted: take the day back if it was the last one. None: nothing has changed."""
-    if await connection.fetchval(_COUNTS_STILL, user, day):
-        return None
     book = (await lock_books(connection, {user})).get(user)
-    if book is None or not forget_day(book, day):
+    # Only now: another entry of the day may just have been deleted, or stored, by who held the lock.
+    if book is None or await connection.fetchval(_COUNTS_STILL, user, day) or not forget_day(book, day):
         return None
     reckoning = reckon(book, await load_outages(connection, now.date() - OUTAGES_BEFORE), now)
     book.told.update(reckoning.reached)
