@@ -1,8 +1,7 @@
 """What goes with better or worse moods, told only where chance is an unlikely reason. Pure functions of local days.
 
-Invariant: what is told has passed Benjamini–Hochberg at 10 % over everything that was tested for that person. It is
-approximate, as the sample size is: of people with 20 factors that have nothing to do with their moods, 1 to 14 in 100
-are told one (`loadtest.pattern_errors`). A pattern never says what causes what.
+Invariant: nothing is tested on too few days, and q is corrected for everything that was tested together. A pattern
+never says what causes what.
 """
 
 import math
@@ -13,9 +12,9 @@ from enum import StrEnum
 from msgspec import Struct
 from msgspec.structs import replace
 
+from domain.mood_days import PAIRED_DAYS_MIN
 from domain.ranks import correlate
 
-PAIRED_DAYS_MIN = 21
 PATTERN_FROM_DAYS = 60
 DAYS_ON_EACH_SIDE_MIN = 8
 FALSE_DISCOVERIES_MAX = 0.10
@@ -60,14 +59,6 @@ class Pattern(Struct, frozen=True):
         return self.q <= FALSE_DISCOVERIES_MAX and abs(self.rho) >= RHO_MIN and is_clear
 
 
-def find_patterns(days: Days, factors: Mapping[str, Factor], tags: Mapping[str, Set[date]]) -> list[Pattern]:
-    """What this person is to be told, the strongest first. *tags*: on which dates each was given.
-
-    Raises: ValueError for a number that is not finite.
-    """
-    return [pattern for pattern in examine(days, factors, tags) if pattern.is_told]
-
-
 def examine(days: Days, factors: Mapping[str, Factor], tags: Mapping[str, Set[date]]) -> list[Pattern]:
     """All that there are enough days of, told or not, the strongest first.
 
@@ -91,22 +82,6 @@ def benjamini_hochberg(ps: Sequence[float]) -> list[float]:
         least = min(least, ps[at] * (len(ps) / (len(ps) - better)))
         adjusted[at] = least
     return adjusted
-
-
-def sentence(pattern: Pattern) -> str:
-    """In plain words: what goes with what, and on how many days."""
-    moods = "brighter moods" if pattern.rho > 0 else "lower moods"
-    strength = pattern.strength.capitalize()
-    if pattern.contrast is None:
-        return f"{strength}: more “{pattern.name}” goes with {moods}, over {pattern.n} days."
-    by, with_, without = signed(pattern.contrast.difference), pattern.contrast.days_with, pattern.contrast.days_without
-    return f"{strength}: “{pattern.name}” goes with {moods}: {by} on {with_} days with, {without} days without."
-
-
-def signed(difference: float) -> str:
-    """+0.4; with one more digit where it would read as none."""
-    digits = 1 if abs(difference) >= 0.05 else 2
-    return f"{difference:+.{digits}f}".replace("-", "−")
 
 
 # One factor or tag
