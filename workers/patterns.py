@@ -71,7 +71,7 @@ class PatternCare:
             await save_patterns(self._database, user, found, now)
 
     async def go_on(self) -> None:
-        """Go on with this night for 15 s, and then to the end of the page. Raises: Unavailable.
+        """Go on with this night, and rest after the first page that ends 15 s on. Raises: Unavailable.
 
         After a failure the next run begins with the same page; a worker that was started meanwhile, with the first
         one: in both cases whoever is done already is passed over.
@@ -80,8 +80,10 @@ class PatternCare:
         if night != self._night:
             self._night, self._after, self._is_through = night, NOBODY, False
         until = time.monotonic() + RUN_S
-        while not self._is_through and time.monotonic() < until:
+        while not self._is_through:
             await self._page(night)
+            if time.monotonic() >= until:
+                return
 
     async def _page(self, night: datetime) -> None:
         page = await load_loggers(self._database, self._clock() - LATELY, self._after, PAGE)
