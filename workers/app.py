@@ -31,6 +31,7 @@ from workers.counts import JobCounts
 from workers.groups import GroupCare
 from workers.health import Health, OperatorsServer, listen
 from workers.moods import MoodWork
+from workers.patterns import PatternCare
 from workers.requests import RequestCare
 from workers.retry import Bury, Job
 from workers.runner import POLL_DELAY_S, Runner
@@ -103,7 +104,11 @@ def _jobs(
             *RequestCare(database, ringing).jobs(),
             *GroupCare(database, presence, directory, ringing, mailer, _now_ms).jobs(),
         ],
-        Queue.MOODS: [*moods.jobs(), *StreakNights(database, ringing, _now_ms).jobs()],
+        Queue.MOODS: [
+            *moods.jobs(),
+            *StreakNights(database, ringing, _now_ms).jobs(),
+            *PatternCare(database, _now_ms).jobs(),
+        ],
     }
 
 

@@ -9,14 +9,14 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from domain.errors import Unavailable
 from domain.mood_days import PAIRED_DAYS_MIN, MoodEntry, merge_days
 from domain.mood_patterns import Found, find_in_days
 from domain.pattern_words import sentence
 from domain.patterns import Strength
-from domain.times import rfc3339, to_ms
+from domain.times import from_ms, rfc3339, to_ms
 from protocol import rest_moods
 from protocol.rest_moods import MoodPattern, MoodPatterns
 from storage.mood_patterns import FIND, NOBODY, load_entries, load_loggers, save_patterns
@@ -39,14 +39,10 @@ _STRENGTHS = {
 log = logging.getLogger("hugmood.patterns")
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 class PatternCare:
-    """What the queue `moods` does for patterns. *clock*: the time now, in UTC."""
+    """What the queue `moods` does for patterns. *clock*: Unix ms."""
 
-    def __init__(self, database: Database, clock: Callable[[], datetime] = _utc_now) -> None:
+    def __init__(self, database: Database, clock: Callable[[], int]) -> None:
         self._database = database
         self._clock = clock
         self._turns = asyncio.Semaphore(AT_ONCE)
@@ -65,7 +61,7 @@ class PatternCare:
     async def find(self, user: str) -> None:
         """Find and keep what goes with the moods of *user*. Raises: Unavailable."""
         async with self._turns:
-            now = self._clock()
+            now = from_ms(self._clock())
             entries = await load_entries(self._database, user, now)
             found = await asyncio.to_thread(find_patterns, entries, now)
             await save_patterns(self._database, user, found, now)
@@ -76,7 +72,7 @@ class PatternCare:
         After a failure the next run begins with the same page; a worker that was started meanwhile, with the first
         one: in both cases whoever is done already is passed over.
         """
-        night = night_of(self._clock())
+        night = night_of(from_ms(self._clock()))
         if night != self._night:
             self._night, self._after, self._is_through = night, NOBODY, False
         until = time.monotonic() + RUN_S
@@ -86,7 +82,7 @@ class PatternCare:
                 return
 
     async def _page(self, night: datetime) -> None:
-        page = await load_loggers(self._database, self._clock() - LATELY, self._after, PAGE)
+        page = await load_loggers(self._database, from_ms(self._clock()) - LATELY, self._after, PAGE)
         due = [each.user for each in page if each.computed_at is None or each.computed_at < night]
         for start in range(0, len(due), AT_ONCE):
             await self._find_for(due[start : start + AT_ONCE])

@@ -14,13 +14,13 @@ from scipy import special, stats
 
 from deploy.demo.entries import entries_of
 from deploy.demo.people import person
-from domain.times import rfc3339, to_ms
+from domain.times import rfc3339
 from protocol.rest_moods import MoodPatterns
 from storage import mood_patterns
 from storage.mood_patterns import load_patterns, save_patterns
 from storage.postgres import Database
 from tests.support.people import make_users
-from tests.support.stored_moods import NOW, TODAY, demo_mood, make_partitions, mood, store
+from tests.support.stored_moods import NOW, NOW_MS, TODAY, demo_mood, make_partitions, mood, store
 from workers.patterns import PatternCare
 
 pytestmark = pytest.mark.contract
@@ -38,7 +38,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 def care(database: Database) -> PatternCare:
-    return PatternCare(database, lambda: NOW)
+    return PatternCare(database, lambda: NOW_MS)
 
 
 async def found_for(database: Database, care: PatternCare, user: str) -> MoodPatterns:
@@ -112,7 +112,7 @@ async def test_it_is_what_pandas_and_scipy_find(database: Database, care: Patter
     users = await make_users(database, 8)
     people = [person(SEED, number) for number in range(len(users))]
     for user, who in zip(users, people, strict=True):
-        await store(database, [demo_mood(user, entry) for entry in entries_of(SEED, who, days, to_ms(NOW))])
+        await store(database, [demo_mood(user, entry) for entry in entries_of(SEED, who, days, NOW_MS)])
     true = unrelated = 0
     for user, who in zip(users, people, strict=True):
         found = await found_for(database, care, user)
@@ -124,7 +124,7 @@ async def test_it_is_what_pandas_and_scipy_find(database: Database, care: Patter
         names = {name for _, name, _, _ in told}
         true, unrelated = true + len(names & who.effects.keys()), unrelated + len(names & who.unrelated)
         logged = await database.fetchval("select count(distinct local_date) from moods where user_id = $1", user)
-        assert (found.days, found.needed, found.computed_at) == (logged, 21, rfc3339(to_ms(NOW)))
+        assert (found.days, found.needed, found.computed_at) == (logged, 21, rfc3339(NOW_MS))
     assert unrelated <= true / 5
     if days > 30:
         assert true >= 0.8 * sum(len(who.effects) for who in people)

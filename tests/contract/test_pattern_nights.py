@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from domain.errors import Unavailable
+from domain.times import to_ms
 from storage.mood_patterns import load_patterns
 from storage.postgres import Database
 from tests.support.people import make_users
@@ -15,7 +16,7 @@ from workers.patterns import PatternCare, night_of
 
 pytestmark = pytest.mark.contract
 
-NIGHT = datetime(2026, 6, 15, 2, tzinfo=UTC)
+NIGHT = datetime(2020, 6, 15, 2, tzinfo=UTC)
 DAY = timedelta(days=1)
 
 
@@ -25,8 +26,8 @@ class Clock:
     def __init__(self) -> None:
         self.now = NOW
 
-    def __call__(self) -> datetime:
-        return self.now
+    def __call__(self) -> int:
+        return to_ms(self.now)
 
 
 @pytest.fixture
@@ -150,6 +151,6 @@ def test_a_night_begins_at_two(now: datetime, night: datetime) -> None:
 
 
 def test_its_jobs_end_soon_as_the_queue_waits_for_the_longest(database: Database) -> None:
-    jobs = PatternCare(database).jobs()
+    jobs = PatternCare(database, lambda: 0).jobs()
     assert [(job.name, job.is_periodic) for job in jobs] == [("patterns.find", False), ("patterns.nightly", True)]
     assert all(patterns.RUN_S < job.timeout_s <= 30 for job in jobs)

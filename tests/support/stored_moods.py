@@ -9,9 +9,12 @@ from msgspec import Struct
 
 from deploy.demo.entries import DemoEntry
 from domain.ids import uuid7
+from domain.times import to_ms
 from storage.postgres import Database
 
-NOW = datetime(2026, 6, 15, 12, tzinfo=UTC)
+# Years ago, so that the months are none that a migrated database has already.
+NOW = datetime(2020, 6, 15, 12, tzinfo=UTC)
+NOW_MS = to_ms(NOW)
 TODAY = NOW.date()
 
 
@@ -52,7 +55,7 @@ def demo_mood(user: str, entry: DemoEntry) -> StoredMood:
 
 async def make_partitions(database: Database) -> None:
     """For the two years up to NOW's month: one a month."""
-    for month in range(2024 * 12 + 5, 2026 * 12 + 6):
+    for month in range(2018 * 12 + 5, 2020 * 12 + 6):
         first, following = (f"{number // 12}-{number % 12 + 1:02}-01" for number in (month, month + 1))
         await database.execute(
             f"create table moods_of_{first.replace('-', '_')} partition of moods for values from ('{first}Z') to ('{following}Z')"
@@ -65,7 +68,7 @@ async def store(database: Database, moods: Iterable[StoredMood]) -> None:
         (
             each.user,
             each.felt_at,
-            uuid7(int(each.felt_at.timestamp() * 1000)),
+            uuid7(to_ms(each.felt_at)),
             each.valence,
             each.arousal,
             list(each.tags),
