@@ -1,28 +1,3 @@
-<<<<<<< HEAD
-"""Moods put straight into the database, for tests of what reads them."""
-
-from datetime import date, datetime
-
-from domain.ids import uuid7
-from domain.times import to_ms
-from storage.postgres import Database
-
-
-async def feel(
-    database: Database, user: str, felt_at: datetime, valence: float, *, day: date, timezone: str = "UTC"
-) -> None:
-    """An entry of *user*; *day*: its local date."""
-    await database.execute(
-        "insert into moods (user_id, felt_at, id, mood, valence, arousal, visibility, timezone, local_date, in_streak,"
-        " received_at) values ($1, $2, $3, 'so', $4, 0, 'private', $5, $6, true, $2)",
-        user,
-        felt_at,
-        uuid7(to_ms(felt_at)),
-        valence,
-        timezone,
-        day,
-    )
-=======
 """Moods put straight into the database, for tests of what comes after they were saved."""
 
 from collections.abc import Sequence
@@ -125,4 +100,12 @@ async def save_moods(database: Database, moods: Sequence[SeededMood]) -> None:
                 for mood in moods
             ],
         )
->>>>>>> 38f5713 (Read moods page by page: one's own, another's, all that are shared)
+
+
+async def feel(
+    database: Database, user: str, felt_at: datetime, valence: float, *, day: date, timezone: str = "UTC"
+) -> None:
+    """An entry of *user*; *day*: its local date."""
+    mood = felt(user, felt_at, mood="so", valence=valence, arousal=0.0, timezone=timezone)
+    assert mood.local_date == day
+    await save_moods(database, [mood])
