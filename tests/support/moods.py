@@ -30,10 +30,11 @@ class SeededMood(Struct, frozen=True, kw_only=True):
     visibility: str = "private"
     timezone: str = "UTC"
     in_streak: bool = True
+    day: date | None = None  # the date that was frozen, where it is not that of the moment
 
     @property
     def local_date(self) -> date:
-        return local_date(to_ms(self.felt_at), self.timezone)
+        return self.day or local_date(to_ms(self.felt_at), self.timezone)
 
 
 def felt(user: str, felt_at: datetime, **fields: Any) -> SeededMood:
@@ -106,6 +107,5 @@ async def feel(
     database: Database, user: str, felt_at: datetime, valence: float, *, day: date, timezone: str = "UTC"
 ) -> None:
     """An entry of *user*; *day*: its local date."""
-    mood = felt(user, felt_at, mood="so", valence=valence, arousal=0.0, timezone=timezone)
-    assert mood.local_date == day
+    mood = felt(user, felt_at, mood="so", valence=valence, arousal=0.0, timezone=timezone, day=day)
     await save_moods(database, [mood])
