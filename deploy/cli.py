@@ -4,24 +4,23 @@ Invariant: what a person can get wrong ends with one plain line for each thing, 
 """
 
 import argparse
-import math
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
+from deploy.arguments import COUNT_MAX, DEFAULT_PORT, add_account, add_data, add_tokens, number, seconds
 from deploy.children import CannotStart
+from deploy.operators import add_operators
 from deploy.ports import LOOPBACK
 
 EXIT_WRONG = 2
 EXIT_INTERRUPTED = 130
 DEFAULT_DATA = ".hugmood"
-DEFAULT_PORT = 8080
 TOKEN_TTL_S = 24 * 3600
 SEND_WITHIN_S = 15.0
-COUNT_MAX = 10_000_000
 
 SETTINGS_HELP = """\
 Settings come from the environment: HUGMOOD_DATABASE_URL and HUGMOOD_REDIS_URL (without them `hugmood up` runs its
@@ -47,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments.rest = rest
     try:
         # Only the module of the command is imported: `up` starts many of us, and somebody waits for it.
-        command = import_module(f"deploy.commands.{arguments.command}")
+        command = import_module(f"deploy.commands.{arguments.command.replace('-', '_')}")
         if getattr(arguments, "log_level", None):
             os.environ["HUGMOOD_LOG"] = arguments.log_level
         code: int = command.run(arguments, os.environ)
@@ -71,26 +70,26 @@ def build_parser(environment: "os._Environ[str] | dict[str, str]") -> argparse.A
     data = Path(environment.get("HUGMOOD_DATA") or DEFAULT_DATA)
 
     add = commands.add_parser("up", help="run everything on this machine", epilog=SETTINGS_HELP)
-    _add_data(add, data)
+    add_data(add, data)
     add.add_argument(
         "--host", default=environment.get("HUGMOOD_HOST") or LOOPBACK, help="address to listen on (%(default)s)"
     )
     add.add_argument(
         "--port",
-        type=_number("a port", 0, 65_535),
+        type=number("a port", 0, 65_535),
         default=environment.get("HUGMOOD_PORT") or DEFAULT_PORT,
         help="port to listen on; 0: any free one (%(default)s)",
     )
     add.add_argument(
         "--hubs",
-        type=_number("a number of hubs", 1, 256),
+        type=number("a number of hubs", 1, 256),
         default=1,
         metavar="N",
         help="hub processes, sharing the port (%(default)s)",
     )
     add.add_argument(
         "--workers",
-        type=_number("a number of workers", 0, 256),
+        type=number("a number of workers", 0, 256),
         default=1,
         metavar="N",
         help="worker processes (%(default)s)",
@@ -111,21 +110,21 @@ def build_parser(environment: "os._Environ[str] | dict[str, str]") -> argparse.A
     commands.add_parser("migrate", help="bring the database schema up to date", epilog=SETTINGS_HELP)
 
     add = commands.add_parser("listen", help="log in and print events as JSON lines")
-    _add_account(add, data)
+    add_account(add, data)
     add.add_argument(
         "--count",
-        type=_number("a number of events", 1, COUNT_MAX),
+        type=number("a number of events", 1, COUNT_MAX),
         metavar="N",
         help="end after N durable events, such as hugs",
     )
     add = commands.add_parser("send", help="send a hug")
-    _add_account(add, data)
+    add_account(add, data)
     add.add_argument("--to", required=True, metavar="USER", help="whom to hug: an id or a username")
     add.add_argument("--kind", default="warm", help="the kind of hug, such as bear or comfort (%(default)s)")
     add.add_argument("--message", metavar="TEXT")
     add.add_argument("--id", metavar="UUID", help="to send the same hug again, without doubling it")
     add.add_argument(
-        "--within", type=_seconds, default=SEND_WITHIN_S, metavar="SECONDS", help="how long to try (%(default)s)"
+        "--within", type=seconds, default=SEND_WITHIN_S, metavar="SECONDS", help="how long to try (%(default)s)"
     )
 
     # Its options are read by itself: whoever starts a hub need not wait for the load tester to be imported.
@@ -135,67 +134,24 @@ def build_parser(environment: "os._Environ[str] | dict[str, str]") -> argparse.A
         dest="action", required=True, metavar="ACTION"
     )
     add = people.add_parser("make", help="make accounts with tokens, for tests and load, as JSON lines")
-    _add_data(add, data)
-    add.add_argument("--count", type=_number("a number of people", 1, COUNT_MAX), required=True, metavar="N")
+    add_data(add, data)
+    add.add_argument("--count", type=number("a number of people", 1, COUNT_MAX), required=True, metavar="N")
     add.add_argument(
         "--friends",
-        type=_number("a number of friends", 0, 1_000),
+        type=number("a number of friends", 0, 1_000),
         default=0,
         metavar="K",
         help="friends of each (%(default)s)",
     )
-    add.add_argument(
-        "--out", type=Path, required=True, metavar="FILE", help="where the JSON lines go; -: standard output"
-    )
-    add.add_argument("--password", metavar="P", help="let them log in with it (otherwise only their tokens work)")
-    add.add_argument(
-        "--token-ttl",
-        type=_number("seconds", 1, 366 * 24 * 3600),
-        default=TOKEN_TTL_S,
-        metavar="SECONDS",
-        help="how long the access tokens are good for (%(default)s)",
-    )
+    add_tokens(add, TOKEN_TTL_S)
     add.add_argument("--yes", action="store_true", help="also into a database that is not the data folder's own")
 
-    keys = commands.add_parser("keys", help="the keys of encrypted fields").add_subparsers(
-        dest="action", required=True, metavar="ACTION"
-    )
-    keys.add_parser("new", help="print a new key, and where to put it")
+    add_operators(commands, data)
     return parser
-
-
-def _add_data(parser: argparse.ArgumentParser, default: Path) -> None:
-    parser.add_argument("--data", type=Path, default=default, metavar="FOLDER", help="the data folder (%(default)s)")
 
 
 def _add_log_level(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), help="instead of HUGMOOD_LOG")
-
-
-def _add_account(parser: argparse.ArgumentParser, data: Path) -> None:
-    _add_data(parser, data)
-    parser.add_argument("--url", help=f"the hub (the one of `hugmood up`, else http://{LOOPBACK}:{DEFAULT_PORT})")
-    parser.add_argument("--email", help="log in as; the password is asked for, or read from standard input")
-    parser.add_argument("--token", help="use this access token instead")
-
-
-def _number(what: str, low: int, high: int) -> Callable[[str], int]:
-    def parse(value: str) -> int:
-        if not value.isdecimal() or not low <= int(value) <= high:
-            raise argparse.ArgumentTypeError(f"{value!r} is not {what} from {low} to {high}")
-        return int(value)
-
-    return parse
-
-
-def _seconds(value: str) -> float:
-    try:
-        seconds = float(value)
-    except ValueError:
-        seconds = math.nan
-    if not 0 < seconds <= 3600:
-        raise argparse.ArgumentTypeError(f"{value!r} is not a number of seconds up to 3600")
-    return seconds
 
 
 if __name__ == "__main__":

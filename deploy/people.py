@@ -4,8 +4,11 @@ Friends form a ring: the K nearest, K/2 on each side, and the one opposite for a
 """
 
 import secrets
+import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import IO
 
 import msgspec
@@ -80,6 +83,21 @@ async def make_people(
                 say(f"{min(start + BATCH, len(pairs))} of {len(pairs)} friendships")
         await connection.execute("analyze users, profiles, inbox_heads, friendships")
     _write(out, people, crowd, secret, now_ms)
+
+
+@contextmanager
+def open_tokens(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write tokens to, which only we may read; `-` is standard output. Raises: CannotStart."""
+    if str(path) == "-":
+        yield sys.stdout.buffer
+        return
+    try:
+        out = path.open("wb")
+    except OSError as error:
+        raise CannotStart(f"{path} cannot be written: {error.strerror}.") from error
+    with out:
+        path.chmod(0o600)
+        yield out
 
 
 def ring_offsets(count: int, friends: int) -> list[int]:

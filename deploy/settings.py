@@ -227,14 +227,32 @@ def load_secret(environment: Environment) -> bytes | None:
     return secret
 
 
-def load_database_url(environment: Environment) -> str | None:
-    """The database, if the environment names one. Raises: WrongSettings."""
+def load_encryption_keys(environment: Environment) -> tuple[EncryptionKey, ...] | None:
+    """The keys of encrypted fields, if the environment says. Raises: WrongSettings."""
     problems: list[str] = []
-    given = _given(SERVERS[:1], environment, problems)
+    keys = _keys(environment, problems)
     if problems:
         raise WrongSettings(problems)
-    url: str | None = given.get("database_url")
-    return url
+    return keys
+
+
+def load_database_url(environment: Environment) -> str | None:
+    """The database, if the environment names one. Raises: WrongSettings."""
+    return _load(environment, SERVERS[0])
+
+
+def load_jobs_redis_url(environment: Environment) -> str | None:
+    """Where the job queues are, if the environment says. Raises: WrongSettings."""
+    return _load(environment, _JOBS_REDIS) or _load(environment, SERVERS[1])
+
+
+def _load(environment: Environment, setting: Setting) -> str | None:
+    problems: list[str] = []
+    given = _given((setting,), environment, problems)
+    if problems:
+        raise WrongSettings(problems)
+    value: str | None = given.get(setting.field)
+    return value
 
 
 def load_log_level(environment: Environment, problems: list[str] | None = None) -> str:

@@ -4,7 +4,7 @@ ARQ runs each job at least once, so that every job must be idempotent. Invariant
 queue is MessagePack of a known shape, never pickle, so that nobody who can write to Redis can run code.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -121,13 +121,32 @@ class JobQueue:
         With a *job_id*, False if a job of this queue with the same id still waits or runs. Deploy the
         workers that know *function* before what enqueues it. Raises: Unavailable.
         """
+        return await self._put(queue, function, args, {}, None if job_id is None else f"{queue}:{job_id}", defer_s)
+
+    async def put_back(self, queue: Queue, job_id: str, job: QueuedJob) -> bool:
+        """Have *job*, which was given up, run again as if it were new. *job_id*: the one it had in Redis.
+
+        False if one with this id waits or runs there. Raises: Unavailable.
+        """
+        return await self._put(queue, job.function, job.args, job.kwargs, job_id, 0)
+
+    async def _put(
+        self,
+        queue: Queue,
+        function: str,
+        args: Sequence[object],
+        kwargs: Mapping[str, Any],
+        job_id: str | None,
+        defer_s: float,
+    ) -> bool:
         try:
             job = await self._redis.enqueue_job(
                 function,
                 *args,
-                _job_id=None if job_id is None else f"{queue}:{job_id}",
+                _job_id=job_id,
                 _queue_name=keys.job_queue(queue),
                 _defer_by=defer_s or None,
+                **kwargs,
             )
         except (RedisError, OSError) as error:
             raise Unavailable from error

@@ -84,7 +84,7 @@ async def migrate(database_url: str, folder: Path = FOLDER) -> list[str]:
     return [f"{migration.version:04}_{migration.name}" for migration in missing]
 
 
-async def check(database: Database, folder: Path = FOLDER) -> None:
+async def check(database: Database | asyncpg.Connection, folder: Path = FOLDER) -> None:
     """Refuse a database that is not exactly what this code needs. Raises: SchemaMismatch, Unavailable."""
     migrations = load_migrations(folder)
     applied: dict[int, str] = {}

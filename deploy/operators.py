@@ -1,0 +1,57 @@
+"""The arguments of what operators do with stored data: dead jobs, keys, outages, demo data."""
+
+import argparse
+from pathlib import Path
+from typing import Protocol
+
+from deploy.arguments import add_data, number
+
+LISTED = 50
+ID_MAX = 2**63 - 1
+
+
+class Commands(Protocol):
+    """What argparse's `add_subparsers` gives."""
+
+    def add_parser(self, name: str, *, help: str) -> argparse.ArgumentParser:  # noqa: A002  argparse's name
+        """A parser for one more."""
+
+
+def add_operators(commands: Commands, data: Path) -> None:
+    """Add them to *commands*. *data*: the default data folder."""
+    _add_dead_jobs(_actions(commands, "dead-jobs", "jobs that were given up"), data)
+    _actions(commands, "keys", "the keys of encrypted fields").add_parser(
+        "new", help="print a new key, and where to put it"
+    )
+
+
+def _actions(commands: Commands, name: str, summary: str) -> Commands:
+    return commands.add_parser(name, help=summary).add_subparsers(dest="action", required=True, metavar="ACTION")
+
+
+def _add_dead_jobs(actions: Commands, data: Path) -> None:
+    add = actions.add_parser("list", help="the newest first")
+    add.add_argument("--queue", metavar="Q", help="only those of this queue")
+    add.add_argument("--function", metavar="F", help="only those that called this function")
+    add.add_argument(
+        "--limit",
+        type=number("a number of jobs", 1, 1_000_000),
+        default=LISTED,
+        metavar="N",
+        help="no more than these (%(default)s)",
+    )
+    add.add_argument("--json", action="store_true", help="a JSON object a line")
+    add_data(add, data)
+    add = actions.add_parser("show", help="all that is known of some, with their arguments")
+    add.add_argument("ids", nargs="+", type=_id, metavar="ID")
+    add.add_argument("--json", action="store_true", help="a JSON object a line")
+    add_data(add, data)
+    for name, summary in (("requeue", "have them run again"), ("drop", "forget them")):
+        add = actions.add_parser(name, help=summary)
+        add.add_argument("ids", nargs="*", type=_id, metavar="ID")
+        add.add_argument("--all", action="store_true", help="instead of ids: all of --queue")
+        add.add_argument("--queue", metavar="Q")
+        add_data(add, data)
+
+
+_id = number("an id", 1, ID_MAX)
