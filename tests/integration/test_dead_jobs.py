@@ -187,7 +187,7 @@ async def test_a_job_put_back_is_run_by_a_worker(desk: Desk) -> None:
             listed = json.loads((await desk.command("list", "--json")).stdout)
             assert (listed["job_id"], listed["function"], listed["reason"]) == ("moods:one", SAVE, "cannot be stored")
             is_mended.set()
-            while await desk.waiting():  # ARQ takes it out of the queue once it is buried
+            while await desk.waiting():  # noqa: ASYNC110  ARQ takes it out of the queue once it is buried
                 await asyncio.sleep(0.02)
             assert (await desk.command("requeue", str(listed["id"]))).returncode == 0
             await has_run.wait()
