@@ -8,6 +8,8 @@ from deploy.arguments import add_data, number
 
 LISTED = 50
 ID_MAX = 2**63 - 1
+BATCH_ROWS = 500
+WAIT_MS = 20
 
 
 class Commands(Protocol):
@@ -20,9 +22,7 @@ class Commands(Protocol):
 def add_operators(commands: Commands, data: Path) -> None:
     """Add them to *commands*. *data*: the default data folder."""
     _add_dead_jobs(_actions(commands, "dead-jobs", "jobs that were given up"), data)
-    _actions(commands, "keys", "the keys of encrypted fields").add_parser(
-        "new", help="print a new key, and where to put it"
-    )
+    _add_keys(_actions(commands, "keys", "the keys of encrypted fields"), data)
 
 
 def _actions(commands: Commands, name: str, summary: str) -> Commands:
@@ -52,6 +52,27 @@ def _add_dead_jobs(actions: Commands, data: Path) -> None:
         add.add_argument("--all", action="store_true", help="instead of ids: all of --queue")
         add.add_argument("--queue", metavar="Q")
         add_data(add, data)
+
+
+def _add_keys(actions: Commands, data: Path) -> None:
+    actions.add_parser("new", help="print a new key, and where to put it")
+    add = actions.add_parser("rotate", help="encrypt with the newest key whatever an older one has encrypted")
+    add.add_argument("--dry-run", action="store_true", help="only count what each key has encrypted")
+    add.add_argument(
+        "--batch",
+        type=number("a number of rows", 1, 10_000),
+        default=BATCH_ROWS,
+        metavar="N",
+        help="rows in one transaction (%(default)s)",
+    )
+    add.add_argument(
+        "--wait-ms",
+        type=number("milliseconds", 0, 60_000),
+        default=WAIT_MS,
+        metavar="MS",
+        help="rest between two batches, so that others get their turn (%(default)s)",
+    )
+    add_data(add, data)
 
 
 _id = number("an id", 1, ID_MAX)

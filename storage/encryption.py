@@ -54,7 +54,7 @@ class KeyRing:
         check_keys(keys)
         self._ciphers = {key.id: AESGCM(key.secret) for key in keys}
         self._newest = self._ciphers[keys[0].id]
-        self._head = bytes((VERSION, len(keys[0].id))) + keys[0].id.encode("ascii")
+        self._head = head_of(keys[0].id)
 
     @property
     def head(self) -> bytes:
@@ -84,6 +84,11 @@ class KeyRing:
     def is_current(self, envelope: bytes) -> bool:
         """Was it sealed with the newest key? Looks at the head only."""
         return envelope.startswith(self._head)
+
+
+def head_of(key_id: str) -> bytes:
+    """What each envelope of that key begins with, and no other."""
+    return bytes((VERSION, len(key_id))) + key_id.encode("ascii")
 
 
 def key_id_of(envelope: bytes) -> str:

@@ -1,20 +1,47 @@
-"""`hugmood keys new`: a key for encrypted fields, on standard output and nowhere else."""
+"""`hugmood keys`: a new key for encrypted fields, and what older keys have encrypted encrypted anew."""
 
 import argparse
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+import asyncpg
+
+from deploy.key_rotation import Pace, explain, is_finished, load_uses, rotate
+from deploy.reach import Servers, find_keys, operate
 from storage.encryption_keys import make_key
 
+EXIT_SOME_LEFT = 1
 WHERE = (
     "Put it before the keys in HUGMOOD_ENCRYPTION_KEYS or its file (that of `hugmood up`: encryption-keys in the data "
     "folder) and keep those. With several machines it takes two rounds: docs/operating.md, Keys."
 )
 
 
-def run(_arguments: argparse.Namespace, _environment: Mapping[str, str]) -> int:
-    """Changes nothing."""
+def run(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
+    """1 if something is left that an older key has encrypted. Raises: CannotStart."""
+    return _new() if arguments.action == "new" else _rotate(arguments, environment)
+
+
+def _new() -> int:
+    """On standard output and nowhere else."""
     print(make_key(datetime.now(UTC).date()).line)
     print(WHERE, file=sys.stderr)
     return 0
+
+
+def _rotate(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
+    async def work(_servers: Servers, connection: asyncpg.Connection) -> int:
+        keys = find_keys(arguments.data, environment)
+        if not arguments.dry_run:
+            await rotate(connection, keys, Pace(arguments.batch, arguments.wait_ms / 1000), _say)
+        uses = await load_uses(connection, keys)
+        for line in explain(uses):
+            print(line)
+        return 0 if arguments.dry_run or is_finished(uses) else EXIT_SOME_LEFT
+
+    return operate(arguments, environment, work)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
