@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Protocol
 
-from deploy.arguments import add_data, number
+from deploy.arguments import add_data, day, number
 
 LISTED = 50
 ID_MAX = 2**63 - 1
@@ -23,6 +23,7 @@ def add_operators(commands: Commands, data: Path) -> None:
     """Add them to *commands*. *data*: the default data folder."""
     _add_dead_jobs(_actions(commands, "dead-jobs", "jobs that were given up"), data)
     _add_keys(_actions(commands, "keys", "the keys of encrypted fields"), data)
+    _add_outage(_actions(commands, "outage", "days on which nobody could log, frozen in all streaks"), data)
 
 
 def _actions(commands: Commands, name: str, summary: str) -> Commands:
@@ -72,6 +73,18 @@ def _add_keys(actions: Commands, data: Path) -> None:
         metavar="MS",
         help="rest between two batches, so that others get their turn (%(default)s)",
     )
+    add_data(add, data)
+
+
+def _add_outage(actions: Commands, data: Path) -> None:
+    add = actions.add_parser("add", help="declare one")
+    add.add_argument("first", type=day, metavar="FROM", help="the first local date, such as 2026-01-31")
+    add.add_argument("last", type=day, metavar="TO", help="the last one")
+    add.add_argument("--reason", metavar="TEXT", help="for those who read the list")
+    add_data(add, data)
+    add_data(actions.add_parser("list", help="the latest first"), data)
+    add = actions.add_parser("remove", help="take one back")
+    add.add_argument("id", type=_id, metavar="ID")
     add_data(add, data)
 
 
