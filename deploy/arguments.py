@@ -10,6 +10,7 @@ from deploy.ports import LOOPBACK
 
 DEFAULT_PORT = 8080
 COUNT_MAX = 10_000_000
+TOKEN_TTL_S = 24 * 3600
 
 
 def add_data(parser: argparse.ArgumentParser, default: Path) -> None:
@@ -25,7 +26,7 @@ def add_account(parser: argparse.ArgumentParser, data: Path) -> None:
     parser.add_argument("--token", help="use this access token instead")
 
 
-def add_tokens(parser: argparse.ArgumentParser, token_ttl_s: int) -> None:
+def add_tokens(parser: argparse.ArgumentParser) -> None:
     """Where accounts made in bulk are written, and what they can do."""
     parser.add_argument(
         "--out", type=Path, required=True, metavar="FILE", help="where the JSON lines go; -: standard output"
@@ -34,7 +35,7 @@ def add_tokens(parser: argparse.ArgumentParser, token_ttl_s: int) -> None:
     parser.add_argument(
         "--token-ttl",
         type=number("seconds", 1, 366 * 24 * 3600),
-        default=token_ttl_s,
+        default=TOKEN_TTL_S,
         metavar="SECONDS",
         help="how long the access tokens are good for (%(default)s)",
     )

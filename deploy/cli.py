@@ -19,7 +19,6 @@ from deploy.ports import LOOPBACK
 EXIT_WRONG = 2
 EXIT_INTERRUPTED = 130
 DEFAULT_DATA = ".hugmood"
-TOKEN_TTL_S = 24 * 3600
 SEND_WITHIN_S = 15.0
 
 SETTINGS_HELP = """\
@@ -143,7 +142,7 @@ def build_parser(environment: "os._Environ[str] | dict[str, str]") -> argparse.A
         metavar="K",
         help="friends of each (%(default)s)",
     )
-    add_tokens(add, TOKEN_TTL_S)
+    add_tokens(add)
     add.add_argument("--yes", action="store_true", help="also into a database that is not the data folder's own")
 
     add_operators(commands, data)

@@ -4,12 +4,13 @@ import argparse
 from pathlib import Path
 from typing import Protocol
 
-from deploy.arguments import add_data, day, number
+from deploy.arguments import COUNT_MAX, add_data, add_tokens, day, number
 
 LISTED = 50
 ID_MAX = 2**63 - 1
 BATCH_ROWS = 500
 WAIT_MS = 20
+DEMO_DAYS_MAX = 3_660
 
 
 class Commands(Protocol):
@@ -24,6 +25,7 @@ def add_operators(commands: Commands, data: Path) -> None:
     _add_dead_jobs(_actions(commands, "dead-jobs", "jobs that were given up"), data)
     _add_keys(_actions(commands, "keys", "the keys of encrypted fields"), data)
     _add_outage(_actions(commands, "outage", "days on which nobody could log, frozen in all streaks"), data)
+    _add_demo_data(commands.add_parser("demo-data", help="invent people with friends, hugs and moods"), data)
 
 
 def _actions(commands: Commands, name: str, summary: str) -> Commands:
@@ -85,6 +87,29 @@ def _add_outage(actions: Commands, data: Path) -> None:
     add_data(actions.add_parser("list", help="the latest first"), data)
     add = actions.add_parser("remove", help="take one back")
     add.add_argument("id", type=_id, metavar="ID")
+    add_data(add, data)
+
+
+def _add_demo_data(add: argparse.ArgumentParser, data: Path) -> None:
+    add.add_argument("--users", type=number("a number of people", 1, COUNT_MAX), required=True, metavar="N")
+    add.add_argument(
+        "--days", type=number("a number of days", 1, DEMO_DAYS_MAX), required=True, metavar="M", help="up to now"
+    )
+    add.add_argument(
+        "--until",
+        type=day,
+        metavar="DATE",
+        help="up to the end of this date in UTC instead: the same again at any time",
+    )
+    add.add_argument(
+        "--seed",
+        type=number("a seed", 0, 999_999_999),
+        default=1,
+        metavar="S",
+        help="other people for each; the same for the same (%(default)s)",
+    )
+    add_tokens(add)
+    add.add_argument("--anyway", action="store_true", help="also into a database that people use already")
     add_data(add, data)
 
 

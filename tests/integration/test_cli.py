@@ -20,7 +20,7 @@ from tests.support.servers import run, temporary_folder
 pytestmark = pytest.mark.integration
 
 PASSWORD = "correct horse battery staple"
-COMMANDS = ("up", "hub", "worker", "migrate", "listen", "send", "people", "keys", "dead-jobs", "outage")
+COMMANDS = ("up", "hub", "worker", "migrate", "listen", "send", "people", "keys", "dead-jobs", "outage", "demo-data")
 
 
 @pytest.fixture(scope="module")
