@@ -6,7 +6,7 @@ Invariant: a round that finds nothing to do ends it. Rows that somebody held or 
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 
 import asyncpg
 from msgspec import Struct
@@ -86,29 +86,39 @@ async def _rotate_column(
 
 
 class KeyUse(Struct, frozen=True):
-    """A key by its id: how many texts it has sealed, and whether dead jobs carry some."""
+    """A key by its id: how many texts it has sealed, and where else there are some."""
 
     id: str
     place: int | None  # in the list of keys, from 0; None: it is not there
     number: int
     is_in_dead_jobs: bool
+    is_waiting: bool | None  # in Redis; None: nobody knows
 
 
-async def load_uses(connection: asyncpg.Connection, keys: Sequence[EncryptionKey]) -> list[KeyUse]:
-    """Of all *keys*, and of those beside them that have sealed something."""
+async def load_uses(
+    connection: asyncpg.Connection, waiting: Set[str] | None, keys: Sequence[EncryptionKey]
+) -> list[KeyUse]:
+    """Of all *keys*, and of those beside them that have sealed something. *waiting*: in Redis, if that is known."""
     counted: Counter[str] = Counter()
     for column in SEALED:
         counted.update(await count_keys(connection, column))
     places: Mapping[str, int] = {key.id: place for place, key in enumerate(keys)}
+    names = [*places, *sorted((counted.keys() | (waiting or set())) - places.keys())]
     return [
-        KeyUse(name, places.get(name), counted[name], name in places and await is_in_dead_jobs(connection, name))
-        for name in [*places, *sorted(counted.keys() - places)]
+        KeyUse(
+            id=name,
+            place=places.get(name),
+            number=counted[name],
+            is_in_dead_jobs=name in places and await is_in_dead_jobs(connection, name),
+            is_waiting=None if waiting is None else name in waiting,
+        )
+        for name in names
     ]
 
 
 def is_finished(uses: Sequence[KeyUse]) -> bool:
     """Is everything sealed with the newest key?"""
-    return not any(use.number for use in uses if use.place != 0)
+    return not any(use.number or use.is_waiting for use in uses if use.place != 0)
 
 
 def explain(uses: Sequence[KeyUse]) -> Iterator[str]:
@@ -126,6 +136,10 @@ def _advice(use: KeyUse) -> str:
         return "the newest key"
     if use.number:
         return "still needed"
+    if use.is_waiting:
+        return "still needed by moods that wait to be saved: run this again when they are"
     if use.is_in_dead_jobs:
         return "still needed by dead jobs: requeue or drop those first (`hugmood dead-jobs list`)"
+    if use.is_waiting is None:
+        return "no longer in use, unless by moods that wait in Redis, which was not looked at"
     return "no longer in use: it may be removed from the list"

@@ -9,7 +9,10 @@ import asyncpg
 
 from deploy.key_rotation import Pace, explain, is_finished, load_uses, rotate
 from deploy.reach import Servers, find_keys, operate
+from domain.errors import Unavailable
 from storage.encryption_keys import make_key
+from storage.jobs import open_pool
+from storage.waiting_notes import load_waiting_keys
 
 EXIT_SOME_LEFT = 1
 WHERE = (
@@ -31,16 +34,27 @@ def _new() -> int:
 
 
 def _rotate(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
-    async def work(_servers: Servers, connection: asyncpg.Connection) -> int:
+    async def work(servers: Servers, connection: asyncpg.Connection) -> int:
         keys = find_keys(arguments.data, environment)
         if not arguments.dry_run:
             await rotate(connection, keys, Pace(arguments.batch, arguments.wait_ms / 1000), _say)
-        uses = await load_uses(connection, keys)
+        waiting = await _load_waiting(servers.jobs_redis_url)  # before the table: what leaves Redis now is seen there
+        uses = await load_uses(connection, waiting, keys)
         for line in explain(uses):
             print(line)
         return 0 if arguments.dry_run or is_finished(uses) else EXIT_SOME_LEFT
 
     return operate(arguments, environment, work)
+
+
+async def _load_waiting(redis_url: str | None) -> frozenset[str] | None:
+    if redis_url is None:
+        return None
+    try:
+        async with open_pool(redis_url) as redis:
+            return await load_waiting_keys(redis)
+    except Unavailable:
+        return None
 
 
 def _say(line: str) -> None:

@@ -9,12 +9,14 @@ from subprocess import CompletedProcess
 import asyncpg
 import pytest
 
-from storage import dead_jobs
+from domain.times import to_ms
+from storage import dead_jobs, keys
 from storage.dead_jobs import DeadJob
 from storage.direct import connect
 from storage.encryption import KeyRing
 from storage.encryption_keys import EncryptionKey
-from storage.jobs import encode_job
+from storage.jobs import encode_job, open_pool
+from storage.mood_queue import FIELD, QueuedMood, encode_mood, shard_of
 from storage.postgres import Database
 from storage.queues import Queue
 from tests.support.local import hugmood
@@ -25,14 +27,16 @@ pytestmark = pytest.mark.integration
 RING = KeyRing([NEW, OLD, OLDEST])
 BEFORE = KeyRing([OLD, OLDEST])
 LONG_AGO = KeyRing([OLDEST])
-NOTES = 20_000
+MOODS = 150_000  # two thirds of them with a note
 WRITERS = 3
 STEPS_MIN = 100
 
 
-async def rotate(database_url: str, *arguments: str, keys: Sequence[EncryptionKey]) -> "CompletedProcess[str]":
-    lines = ",".join(key.line for key in keys)
-    settings = {"HUGMOOD_DATABASE_URL": database_url, "HUGMOOD_ENCRYPTION_KEYS": lines}
+async def rotate(
+    database_url: str, *arguments: str, ring: Sequence[EncryptionKey], redis_url: str = ""
+) -> "CompletedProcess[str]":
+    lines = ",".join(key.line for key in ring)
+    settings = {"HUGMOOD_DATABASE_URL": database_url, "HUGMOOD_ENCRYPTION_KEYS": lines, "HUGMOOD_REDIS_URL": redis_url}
     return await asyncio.to_thread(partial(hugmood, "keys", "rotate", *arguments, within_s=300, **settings))
 
 
@@ -40,7 +44,7 @@ async def add_old_notes(connection: asyncpg.Connection) -> dict[Place, str]:
     """A third under each of two keys, and as many moods without a note; what they say."""
     await make_partitions(connection)
     rings = (BEFORE, LONG_AGO, None)
-    notes = [(place(number), rings[number % 3], f"note {number} ☕") for number in range(NOTES)]
+    notes = [(place(number), rings[number % 3], f"note {number} ☕") for number in range(MOODS)]
     await add_notes(connection, [(at, ring and sealed(ring, at, note)) for at, ring, note in notes])
     await connection.execute("analyze moods")
     return {at: note for at, ring, note in notes if ring}
@@ -71,7 +75,7 @@ class Writer:
         ring = self._draw.choice((BEFORE, BEFORE, RING))
         note = f"writer {self._number}, step {step}"
         if self._draw.random() < 0.3:
-            at = place(NOTES + step * WRITERS + self._number)
+            at = place(MOODS + step * WRITERS + self._number)
             await add_notes(connection, [(at, sealed(ring, at, note))])
             self._mine.append(at)
         else:
@@ -89,13 +93,13 @@ class Writer:
         self.said[at] = note
 
 
-async def test_no_note_is_lost_while_others_write(database_url: str) -> None:
+async def test_no_note_is_lost_while_others_write(database_url: str, redis_url: str) -> None:
     async with connect(database_url) as connection:
         said = await add_old_notes(connection)
         writers = [Writer(number, list(said)) for number in range(WRITERS)]
         writing = [asyncio.create_task(writer.write(database_url)) for writer in writers]
         try:
-            first = await rotate(database_url, "--wait-ms", "0", "--batch", "200", keys=[NEW, OLD, OLDEST])
+            first = await rotate(database_url, "--wait-ms", "0", "--batch", "200", ring=[NEW, OLD, OLDEST])
         finally:
             for writer in writers:
                 writer.is_over = True
@@ -106,9 +110,9 @@ async def test_no_note_is_lost_while_others_write(database_url: str) -> None:
         stored = {at[2]: note for at, note in said.items()}
         notes, by_key = await load_notes(connection, RING)
         assert notes == stored
-        assert by_key[NEW.id] > NOTES / 2  # it was at work
+        assert by_key[NEW.id] > MOODS / 2  # it was at work
 
-        second = await rotate(database_url, keys=[NEW, OLD, OLDEST])
+        second = await rotate(database_url, ring=[NEW, OLD, OLDEST], redis_url=redis_url)
         assert second.returncode == 0, second.stderr
         assert await load_notes(connection, KeyRing([NEW])) == (stored, {NEW.id: len(stored)})
         assert second.stdout.splitlines() == [
@@ -116,7 +120,7 @@ async def test_no_note_is_lost_while_others_write(database_url: str) -> None:
             "old: 0 texts; no longer in use: it may be removed from the list",
             "oldest: 0 texts; no longer in use: it may be removed from the list",
         ]
-        third = await rotate(database_url, keys=[NEW])
+        third = await rotate(database_url, ring=[NEW])
         assert (third.returncode, third.stderr) == (0, "moods.note: 0 sealed anew with new\n")
 
 
@@ -128,7 +132,7 @@ async def test_a_dry_run_counts_and_changes_nothing(database_url: str) -> None:
         await add_notes(connection, [(at, sealed(ring, at, "x")) for at, ring in zip(places, rings, strict=True)])
         await add_notes(connection, [(place(90), b""), (place(91), b"\x01\x7fshort"), (place(92), None)])
         before = await connection.fetch("select * from moods order by id")
-        done = await rotate(database_url, "--dry-run", keys=[NEW, OLD, OLDEST])
+        done = await rotate(database_url, "--dry-run", ring=[NEW, OLD, OLDEST])
         assert done.returncode == 0, done.stderr
         assert await connection.fetch("select * from moods order by id") == before
         lines = {line.partition(":")[0]: line for line in done.stdout.splitlines()}
@@ -148,12 +152,12 @@ async def test_what_cannot_be_read_is_left_and_told(database_url: str) -> None:
         good, lost = place(1), place(2)
         envelope = sealed(KeyRing([LOST]), lost, "x")
         await add_notes(connection, [(good, sealed(BEFORE, good, "good")), (lost, envelope)])
-        done = await rotate(database_url, keys=[NEW, OLD])
+        done = await rotate(database_url, ring=[NEW, OLD])
         assert done.returncode == 1
         assert f"moods.note of {lost[2]} is encrypted with the key lost" in done.stderr
         assert "lost: 1 texts; not in the list" in done.stdout
         assert await connection.fetchval("select note from moods where id = $1", lost[2]) == envelope
-        found = await rotate(database_url, keys=[NEW, OLD, LOST])
+        found = await rotate(database_url, ring=[NEW, OLD, LOST])
         assert found.returncode == 0, found.stderr
         assert await load_notes(connection, KeyRing([NEW])) == ({good[2]: "good", lost[2]: "x"}, {NEW.id: 2})
 
@@ -162,17 +166,53 @@ async def test_a_key_that_a_dead_job_needs_is_not_given_up(database_url: str) ->
     payload = encode_job({"f": "moods.save", "a": [sealed(BEFORE, place(1), "x")], "k": {}, "et": 1})
     async with Database(database_url) as database:
         await dead_jobs.save(database, DeadJob(Queue.MOODS, "1", "moods.save", None, 1, "bad", payload))
-        done = await rotate(database_url, keys=[NEW, OLD, OLDEST])
+        done = await rotate(database_url, ring=[NEW, OLD, OLDEST])
     assert done.returncode == 0
     assert [line.partition("; ")[2][:20] for line in done.stdout.splitlines()] == [
         "the newest key",
         "still needed by dead",
-        "no longer in use: it",
+        "no longer in use, un",
     ]
 
 
+async def test_a_key_that_waiting_moods_need_is_not_given_up(database_url: str, redis_url: str) -> None:
+    user, felt_at, mood = place(1)
+    waiting = QueuedMood(
+        id=mood,
+        user=user,
+        mood="calm",
+        valence=0.5,
+        arousal=-0.5,
+        intensity=None,
+        note=sealed(BEFORE, place(1), "x"),
+        tags=[],
+        factors=None,
+        visibility="private",
+        felt_ms=to_ms(felt_at),
+        timezone="UTC",
+        day=felt_at.toordinal(),
+        is_timely=True,
+        received_ms=to_ms(felt_at),
+    )
+    stream = keys.mood_stream(shard_of(user))
+    async with open_pool(redis_url) as redis:
+        for data in (b"no mood", encode_mood(waiting)):
+            await redis.xadd(stream, {FIELD: data})
+        done = await rotate(database_url, ring=[NEW, OLD, OLDEST], redis_url=redis_url)
+        assert done.returncode == 1
+        assert [line.partition("; ")[2][:23] for line in done.stdout.splitlines()] == [
+            "the newest key",
+            "still needed by moods t",
+            "no longer in use: it ma",
+        ]
+        await redis.delete(stream)
+    done = await rotate(database_url, ring=[NEW, OLD, OLDEST], redis_url=redis_url)
+    assert done.returncode == 0
+    assert "still" not in done.stdout
+
+
 async def test_without_keys_nothing_begins(database_url: str) -> None:
-    done = await rotate(database_url, "--data", "/nonexistent", keys=[])
+    done = await rotate(database_url, "--data", "/nonexistent", ring=[])
     assert done.returncode == 2
     assert "HUGMOOD_ENCRYPTION_KEYS is missing" in done.stderr
     assert len(done.stderr.splitlines()) == 1
