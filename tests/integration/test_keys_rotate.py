@@ -93,6 +93,7 @@ class Writer:
         self.said[at] = note
 
 
+@pytest.mark.timeout(240)  # 100,000 notes, read twice
 async def test_no_note_is_lost_while_others_write(database_url: str, redis_url: str) -> None:
     async with connect(database_url) as connection:
         said = await add_old_notes(connection)
