@@ -76,6 +76,21 @@ class Mood(Struct, frozen=True, kw_only=True, omit_defaults=True):
     edited_at: Time | None = None
 
 
+class MoodWord(Struct, frozen=True):
+    """A word of the vocabulary: how pleasant it is, how much energy it has, both from −1 to 1, and in which quadrant."""
+
+    mood: str
+    valence: float
+    arousal: float
+    quadrant: str
+
+
+class MoodWords(Struct, frozen=True):
+    """The vocabulary. Other words can be logged, too, with a place of their own."""
+
+    words: list[MoodWord]
+
+
 class MoodQuery(PageQuery, frozen=True):
     """Whose moods (one's own if left out; `shared`: those of all friends and people one follows), and which."""
 

@@ -34,10 +34,10 @@ export class Unreachable extends Error {
  * One call.
  * @param {string} method
  * @param {string} path from `/v1` on, with its query
- * @param {{body?: object, token?: string}} [options]
+ * @param {{body?: object, token?: string, cache?: RequestCache}} [options] *cache*: what the hub says may be kept is looked up anew unless told otherwise
  * @returns {Promise<any>} the decoded answer, or null for an empty one; rejects with `ApiError` or `Unreachable`
  */
-export async function call(method, path, { body, token } = {}) {
+export async function call(method, path, { body, token, cache = "no-store" } = {}) {
   const headers = { accept: "application/json" };
   if (body !== undefined) headers["content-type"] = "application/json";
   if (token !== undefined) headers.authorization = `Bearer ${token}`;
@@ -48,7 +48,7 @@ export async function call(method, path, { body, token } = {}) {
       method,
       headers,
       body: body === undefined ? undefined : JSON.stringify(body),
-      cache: "no-store",
+      cache,
       credentials: "omit",
       signal: AbortSignal.timeout(WITHIN_MS),
     });
