@@ -4,6 +4,7 @@ import { byId } from "./dom.js";
 import { Entrance } from "./entrance.js";
 import { Home } from "./home.js";
 import { Identity } from "./identity.js";
+import { leaveAddress, showPanel } from "./places.js";
 import { keepTimesCurrent } from "./times.js";
 
 /** Why somebody is back at the entrance, told across the loading of the page. */
@@ -14,14 +15,6 @@ function leave(why) {
   location.reload();
 }
 
-function showPanel(name) {
-  document.body.dataset.panel = name;
-  for (const button of document.querySelectorAll(".tabs [data-panel]")) {
-    if (button.dataset.panel === name) button.setAttribute("aria-current", "true");
-    else button.removeAttribute("aria-current");
-  }
-}
-
 function main() {
   keepTimesCurrent();
   for (const button of document.querySelectorAll("[data-close]")) {
@@ -30,10 +23,15 @@ function main() {
   for (const button of document.querySelectorAll(".tabs [data-panel]")) {
     button.addEventListener("click", () => {
       showPanel(button.dataset.panel);
+      leaveAddress();
       byId(`${button.dataset.panel}-heading`).focus({ preventScroll: true });
       scrollTo(0, 0);
     });
   }
+  document.querySelector('[data-go="panels"]').addEventListener("click", (event) => {
+    event.preventDefault();
+    leaveAddress();
+  });
   showPanel("friends");
   const entrance = new Entrance((identity) => new Home(identity, leave).start());
   const identity = Identity.load();

@@ -23,6 +23,7 @@ import { watchIdle } from "./idle.js";
 import { InviteDialog } from "./invite.js";
 import { Marks } from "./marks.js";
 import { Moments } from "./moment.js";
+import { Moods } from "./moods.js";
 import { People } from "./people.js";
 import { PersonDialog } from "./person.js";
 import { ReactionDialog } from "./reaction.js";
@@ -102,6 +103,7 @@ export class Home {
     showSelf(this.self, this.#status, (status) => this.#chooseStatus(status));
     this.#listen();
     this.room = new Room(this);
+    this.moods = new Moods(this);
     this.#takeUpUnsent();
   }
 
@@ -329,6 +331,10 @@ export class Home {
   /** What was on its way when the page was loaded anew. */
   #takeUpUnsent() {
     for (const { command, done } of this.client.restored) {
+      if (command.type === "mood.log") {
+        this.moods.takeUp(command, done);
+        continue;
+      }
       if (command.type !== "hug.send") {
         done.catch((error) => this.tellProblem(error));
         continue;
@@ -358,6 +364,7 @@ export class Home {
   async logOut() {
     this.#isLeaving = true;
     this.#outbox.clear();
+    this.moods.clear();
     this.client.close();
     sessionStorage.removeItem(STATUS_KEY);
     await this.#identity.leave();

@@ -10,6 +10,7 @@ import { CommandError } from "./client.js";
 import { byId, element } from "./dom.js";
 import { isOver } from "./groups.js";
 import { confirmed } from "./person.js";
+import { leaveAddress, showPlace } from "./places.js";
 import { Squeeze } from "./squeeze.js";
 import { dayAndTime } from "./times.js";
 import { announce, clearToasts, toast } from "./toasts.js";
@@ -63,9 +64,7 @@ export class Room {
   /** Back to the panels; the seat stays. */
   close() {
     if (this.#id === null) return;
-    // Not `history.back()`: who came by a link or a reload has nothing behind them.
-    history.replaceState(null, "", location.pathname + location.search);
-    this.#follow();
+    leaveAddress();
   }
 
   #follow() {
@@ -73,7 +72,7 @@ export class Room {
     if (id === this.#id) return;
     this.#squeeze.end();
     this.#id = id;
-    document.body.dataset.place = id === null ? "panels" : "room";
+    showPlace(id === null ? "panels" : "room");
     byId("room-news").replaceChildren();
     byId("room-feel").textContent = "";
     if (id === null) {
