@@ -41,8 +41,7 @@ export class Care {
       const { prompt } = await this.#ask();
       if (!prompt || !this.#prompt.hidden) return;
       this.#prompt.replaceChildren(
-        "The last days were not light, it seems. If you like to talk to somebody: ",
-        element("button", { class: "link", type: "button", text: "here are people who listen", on: { click: () => this.#open() } }),
+        element("span", {}, "The last days were not light, it seems. If you like to talk to somebody, ", element("button", { class: "link", type: "button", text: "here are people who listen", on: { click: () => this.#open() } })),
         element("button", { class: "button button--icon", type: "button", "aria-label": "Put this away", on: { click: () => (this.#prompt.hidden = true) } }, icon("close")),
       );
       this.#prompt.hidden = false;

@@ -12,7 +12,7 @@ const RANGES = [
   [365, "1 year"],
 ];
 const HEIGHT_PX = 230;
-const BETWEEN_TICKS_PX = 84;
+const BETWEEN_TICKS_PX = 72;
 const DOTS_MAX = 60;
 const LEVELS = [
   [1, "pleasant"],
@@ -80,7 +80,7 @@ export class MoodChart {
 }
 
 function draw({ buckets, by, first, last }, width) {
-  const box = { left: 84, right: width - 14, top: 12, bottom: HEIGHT_PX - 28 };
+  const box = { left: 80, right: width - 14, top: 12, bottom: HEIGHT_PX - 28 };
   const from = buckets[0].at < first ? buckets[0].at : first;
   const { x, y, point } = scales(box, from, last);
   const svg = svgElement("svg", { class: "chart__picture", width, height: HEIGHT_PX, viewBox: `0 0 ${width} ${HEIGHT_PX}`, role: "img", "aria-label": summaryOf(buckets, by) });

@@ -71,6 +71,7 @@ export class MoodDays {
   #cell(date, state, { today, may_repair: mayRepair }) {
     if (date === null) return element("td");
     const isToday = date === today;
+    const isAhead = date > today;
     const number = String(Number(date.slice(8)));
     if (mayRepair.includes(date)) {
       const click = () => this.#repair(date);
@@ -80,7 +81,7 @@ export class MoodDays {
     return element(
       "td",
       { "aria-current": isToday ? "date" : null },
-      element("span", { class: `day ${state === undefined ? "" : `day--${state}`}`, "data-state": state }, element("span", { text: number }), said === "" ? null : element("span", { class: "unseen", text: `, ${said}` })),
+      element("span", { class: `day ${state === undefined ? "" : `day--${state}`}`, "data-state": isAhead ? "ahead" : state }, element("span", { text: number }), said === "" ? null : element("span", { class: "unseen", text: `, ${said}` })),
     );
   }
 

@@ -7,6 +7,7 @@ import { timeElement } from "./times.js";
 import { Look } from "./trouble.js";
 
 const PAGE = 20;
+const SPOT_REACH = 38; // % from the middle, so that the mark stays within
 const SEEN_BY = { friends: "Friends may see it", public: "Everyone may see it" };
 
 export class Diary {
@@ -112,8 +113,8 @@ export class Diary {
 /** A small plane with the place of the mood on it. */
 function spot({ valence, arousal }) {
   const mark = element("span", { class: "spot__mark" });
-  mark.style.left = `${(valence + 1) * 50}%`;
-  mark.style.top = `${(1 - arousal) * 50}%`;
+  mark.style.left = `${50 + valence * SPOT_REACH}%`;
+  mark.style.top = `${50 - arousal * SPOT_REACH}%`;
   return element("span", { class: "spot", "aria-hidden": "true" }, mark);
 }
 

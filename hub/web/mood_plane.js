@@ -12,8 +12,6 @@ const GAP_PX = 3;
 const EDGES = [
   ["top", "much energy"],
   ["bottom", "little energy"],
-  ["left", "unpleasant"],
-  ["right", "pleasant"],
 ];
 
 /**
@@ -89,12 +87,7 @@ export class MoodPlane {
   #arrange() {
     const { clientWidth: width, clientHeight: height } = this.#plane;
     if (width === 0) return;
-    const taken = [...this.#plane.querySelectorAll(".plane__edge")].map((edge) => ({
-      left: edge.offsetLeft,
-      top: edge.offsetTop,
-      right: edge.offsetLeft + edge.offsetWidth,
-      bottom: edge.offsetTop + edge.offsetHeight,
-    }));
+    const taken = [...this.#plane.querySelectorAll(".plane__edge")].map((edge) => boxAt(edge.offsetLeft, edge.offsetTop, edge.offsetWidth, edge.offsetHeight, width, height));
     this.#labels.forEach((label, index) => {
       const { valence, arousal } = this.#words[index];
       const [wide, high] = [label.offsetWidth, label.offsetHeight];
