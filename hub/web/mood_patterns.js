@@ -1,9 +1,13 @@
 /** What goes with one's moods, in the words of the hub, and how sure that is. */
 
 import { byId, element } from "./dom.js";
+import { dayAndTime } from "./times.js";
+import { toast } from "./toasts.js";
 import { Look } from "./trouble.js";
 
-const STRENGTHS = { early_hint: "an early hint", pattern: "a pattern" };
+const STRENGTHS = { early_hint: "An early hint", pattern: "A pattern" };
+const LOOK_EVERY_MS = 1_500;
+const LOOKS = 10;
 
 export class MoodPatterns {
   #app;
@@ -16,27 +20,53 @@ export class MoodPatterns {
   }
 
   load() {
-    return this.#look.at(this.#box, () => this.#app.api.get("/v1/moods/patterns"), (found) => this.#box.replaceChildren(...contentOf(found)));
+    return this.#look.at(this.#box, () => this.#get(), (found) => this.#show(found));
+  }
+
+  #get() {
+    return this.#app.api.get("/v1/moods/patterns");
+  }
+
+  #show(found) {
+    const button = element("button", { class: "button button--small", type: "button", text: "Look anew", on: { click: () => this.#find(button, found.computed_at) } });
+    this.#box.replaceChildren(...contentOf(found), element("div", { class: "row" }, button, element("span", { class: "quiet", text: foundWhen(found.computed_at) })));
+  }
+
+  /** Have them worked out now, and show them when that is done. */
+  async #find(button, before) {
+    button.disabled = true;
+    try {
+      let found = await this.#app.api.call("POST", "/v1/moods/patterns");
+      for (let look = 0; look < LOOKS && found.computed_at === before; look += 1) {
+        await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+        found = await this.#get();
+      }
+      this.#show(found);
+      if (found.computed_at === before) toast("This takes a little longer. Look here again in a while.");
+    } catch (error) {
+      button.disabled = false;
+      this.#app.tellProblem(error);
+    }
   }
 }
 
 function contentOf({ patterns, days, needed, computed_at: computedAt }) {
-  if (patterns.length > 0) {
-    const items = patterns.map(({ sentence, strength, days: paired }) => element("li", { class: "pattern" }, element("p", { text: sentence }), element("p", { class: "quiet", text: `${capital(STRENGTHS[strength])}, from ${paired} days` })));
-    return [element("ul", { class: "list" }, ...items), element("p", { class: "quiet", text: "What goes together need not be the cause of each other. You know best what it means." })];
-  }
-  return [element("p", { class: "empty", text: emptyWords(days, needed, computedAt) })];
+  if (patterns.length === 0) return [element("p", { class: "empty", text: emptyWords(days, needed, computedAt) })];
+  const items = patterns.map(({ sentence, strength, days: paired }) => element("li", { class: "pattern" }, element("p", { text: sentence }), element("p", { class: "quiet", text: `${STRENGTHS[strength]}, from ${paired} days` })));
+  return [element("ul", { class: "list" }, ...items), element("p", { class: "quiet", text: "What goes together need not be the cause of each other. You know best what it means." })];
 }
 
 function emptyWords(days, needed, computedAt) {
+  const chance = `With fewer than ${needed} days, chance alone looks like a pattern`;
+  if (computedAt === null) return `${chance}. From then on, this is looked for every night, in the tags and the days that you tell with your moods.`;
   if (days < needed) {
-    const so = days === 0 ? "there are none yet" : days === 1 ? "there is 1 so far" : `there are ${days} so far`;
-    return `With fewer than ${needed} days, chance alone looks like a pattern; ${so}. Tell tags and the day with your moods, and look here again later.`;
+    const so = days === 1 ? "there is 1 day so far" : `there are ${days} so far`;
+    return `${chance}; ${so}. Tell tags and the day with your moods, and look here again later.`;
   }
-  if (computedAt === null) return "There are enough days to look; it is done every night.";
   return "Nothing goes with your moods so clearly that chance could not be the reason. That is an answer, too.";
 }
 
-function capital(text) {
-  return text.slice(0, 1).toUpperCase() + text.slice(1);
+/** @returns {string} how fresh it is */
+function foundWhen(computedAt) {
+  return computedAt === null ? "" : `Looked for ${dayAndTime(computedAt)}`;
 }
