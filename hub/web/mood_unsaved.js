@@ -46,8 +46,8 @@ export class UnsavedList {
       { class: "unsaved__mood" },
       element("strong", { text: capitalised(mood) }),
       element("span", { class: "receipt" }),
-      button("Add a note", mood, "unsaved__edit", () => this.#onedit(id)),
-      button("Remove", mood, "unsaved__remove", () => this.#outbox.dismiss(id)),
+      button("Add a note", ` to ${mood}`, "unsaved__edit", () => this.#onedit(id)),
+      button("Remove", ` ${mood}`, "unsaved__remove", () => this.#outbox.dismiss(id)),
     );
   }
 
@@ -68,6 +68,6 @@ export class UnsavedList {
   }
 }
 
-function button(text, mood, className, click) {
-  return element("button", { class: `button button--small ${className}`, type: "button", hidden: true, on: { click } }, element("span", { text }), element("span", { class: "unseen", text: `: ${mood}` }));
+function button(text, unseen, className, click) {
+  return element("button", { class: `button button--small ${className}`, type: "button", hidden: true, on: { click } }, element("span", { text }), element("span", { class: "unseen", text: unseen }));
 }
