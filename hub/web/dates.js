@@ -7,6 +7,7 @@ export const DAY_MS = 86_400_000;
 
 const dayNames = formats({ weekday: "short" });
 const monthNames = formats({ month: "long", year: "numeric" });
+const shortMonths = formats({ month: "short", year: "numeric" });
 const shortDays = formats({ day: "numeric", month: "short" });
 const longDays = formats({ day: "numeric", month: "long", year: "numeric" });
 
@@ -56,6 +57,11 @@ export function weekdays() {
 /** "November 2026" */
 export function monthName(month) {
   return monthNames.format(msOf(`${month}-01`));
+}
+
+/** "Nov 2026" */
+export function shortMonth(date) {
+  return shortMonths.format(msOf(date));
 }
 
 /** "21 Nov"; with a time of day, "21 Nov, 14:00" */

@@ -1,6 +1,6 @@
 /** Moods over time: the mean as a line, from the lowest to the highest as a band, and the same as a table. */
 
-import { daysAfter, longDay, shortDay, today } from "./dates.js";
+import { DAY_MS, daysAfter, longDay, msOf, shortDay, shortMonth, today } from "./dates.js";
 import { byId, element } from "./dom.js";
 import { bandPath, linePath, scales, stretches, ticks } from "./mood_lines.js";
 import { Look } from "./trouble.js";
@@ -14,6 +14,7 @@ const RANGES = [
 const HEIGHT_PX = 230;
 const BETWEEN_TICKS_PX = 72;
 const DOTS_MAX = 60;
+const MONTHS_FROM_DAYS = 180; // on the axis
 const LEVELS = [
   [1, "pleasant"],
   [0, "even"],
@@ -89,10 +90,11 @@ function draw({ buckets, by, first, last }, width) {
     svg.append(svgElement("text", { class: "chart__text", x: box.left - 8, y: y(level) + 4, "text-anchor": "end" }, text));
   }
   const dates = ticks(from.slice(0, 10), last, Math.max(2, Math.floor((box.right - box.left) / BETWEEN_TICKS_PX)));
+  const nameOf = msOf(last) - msOf(from) > MONTHS_FROM_DAYS * DAY_MS ? shortMonth : shortDay;
   dates.forEach((date, index) => {
     const anchor = index === dates.length - 1 ? "end" : index === 0 ? "start" : "middle";
     const right = anchor === "end" ? width - 2 : x(date);
-    svg.append(svgElement("text", { class: "chart__text", x: right, y: HEIGHT_PX - 6, "text-anchor": anchor }, shortDay(date)));
+    svg.append(svgElement("text", { class: "chart__text", x: right, y: HEIGHT_PX - 6, "text-anchor": anchor }, nameOf(date)));
   });
   for (const stretch of stretches(buckets, by)) {
     const points = stretch.map(point);

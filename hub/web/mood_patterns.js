@@ -28,7 +28,7 @@ export class MoodPatterns {
   }
 
   #show(found) {
-    const button = element("button", { class: "button button--small", type: "button", text: "Look anew", on: { click: () => this.#find(button, found.computed_at) } });
+    const button = element("button", { class: "button button--small", type: "button", text: "Look now", on: { click: () => this.#find(button, found.computed_at) } });
     this.#box.replaceChildren(...contentOf(found), element("div", { class: "row" }, button, element("span", { class: "quiet", text: foundWhen(found.computed_at) })));
   }
 

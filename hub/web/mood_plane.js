@@ -4,7 +4,7 @@
  */
 
 import { byId, element } from "./dom.js";
-import { capitalised, loadWords, nearest, QUADRANTS } from "./mood_words.js";
+import { byQuarter, capitalised, loadWords, nearest } from "./mood_words.js";
 import { showTrouble } from "./trouble.js";
 
 const NEAR = 6;
@@ -48,14 +48,13 @@ export class MoodPlane {
     this.#labels = this.#words.map(({ mood }) => element("span", { class: "plane__word", text: mood }));
     this.#plane.append(...this.#labels);
     this.#arrange();
-    byId("words").replaceChildren(...QUADRANTS.flatMap((quadrant) => this.#quarter(...quadrant)));
+    byId("words").replaceChildren(...byQuarter(this.#words).flatMap(([title, words], index) => this.#quarter(`quarter-${index}`, title, words)));
   }
 
-  #quarter(quadrant, title) {
-    const words = this.#words.filter((word) => word.quadrant === quadrant).sort((one, two) => one.mood.localeCompare(two.mood));
-    const heading = element("h3", { id: `words-${quadrant}`, text: title });
+  #quarter(id, title, words) {
+    const heading = element("h3", { id, text: title });
     const buttons = words.map(({ mood }) => this.#button(mood, null));
-    return [heading, element("div", { class: "words", role: "group", "aria-labelledby": heading.id }, ...buttons)];
+    return [heading, element("div", { class: "words", role: "group", "aria-labelledby": id }, ...buttons)];
   }
 
   #button(mood, place) {

@@ -7,13 +7,25 @@ import { call } from "./api.js";
  *   from −1 to 1
  */
 
-/** The quarters of the plane, in the order in which they are told. */
-export const QUADRANTS = [
+const QUADRANTS = [
   ["high_pleasant", "Pleasant, with energy"],
   ["low_pleasant", "Pleasant and calm"],
   ["high_unpleasant", "Unpleasant, with energy"],
   ["low_unpleasant", "Unpleasant, with little energy"],
 ];
+
+/**
+ * The words by the quarters of the plane, in alphabetical order; what lies in the very middle is in none of them.
+ * @param {MoodWord[]} words
+ * @returns {[string, MoodWord[]][]} with titles
+ */
+export function byQuarter(words) {
+  const sorted = [...words].sort((one, two) => one.mood.localeCompare(two.mood));
+  const isMiddle = ({ valence, arousal }) => valence === 0 && arousal === 0;
+  /** @type {[string, MoodWord[]][]} */
+  const quarters = QUADRANTS.map(([quadrant, title]) => [title, sorted.filter((word) => word.quadrant === quadrant && !isMiddle(word))]);
+  return [...quarters, ["In the middle", sorted.filter(isMiddle)]];
+}
 
 /** @returns {Promise<MoodWord[]>} the vocabulary; rejects as `call` */
 export async function loadWords() {
