@@ -192,7 +192,7 @@ class Timeline(Struct, frozen=True):
 class StreakQuery(Query, frozen=True):
     """Which month of the calendar, as YYYY-MM; left out: this one."""
 
-    month: Annotated[str, Meta(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])\Z")] | None = None
+    month: Annotated[str, Meta(pattern=r"^(?!0000)[0-9]{4}-(0[1-9]|1[0-2])\Z")] | None = None
 
 
 class StreakDay(Struct, frozen=True):

@@ -38,7 +38,8 @@ class StreakHandlers:
         now = from_ms(self._clock())
         if book is None:
             return _nothing_yet(month or f"{now:%Y-%m}", now.date())
-        first = date.fromisoformat(f"{month or now.astimezone(ZoneInfo(book.timezone)):%Y-%m}-01")
+        this_month = f"{now.astimezone(ZoneInfo(book.timezone)):%Y-%m}"
+        first = date.fromisoformat(f"{month or this_month}-01")
         return view_of(book, await load_outages(self._database, min(first, now.date() - OUTAGES_BEFORE)), first, now)
 
     async def repair(self, actor: Actor, day: date) -> StreakView:
