@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, expect
 
+from domain.ids import uuid7
 from tests.browser.looks import CONTRAST
 from tests.browser.proxy import CuttableProxy
 from tests.browser.test_keyboard import Keyboard
@@ -127,6 +128,54 @@ def test_days_that_are_told_soon_after_count(ana: Diary) -> None:
     ana.window.button("Earlier month").click()
     expect(ana.page.locator(".month td[aria-current=date]")).to_have_count(0)
     expect(ana.window.button("Earlier month")).to_be_focused()
+
+
+def test_a_missed_day_is_repaired_in_the_calendar(ana: Diary) -> None:
+    ana.window.log_at_once(felt(2), felt(0))
+    expect(ana.streak("in a row")).to_have_text("1 in a row")
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    missed = f"{yesterday.day} {yesterday:%B %Y}"
+    if yesterday.month != datetime.now(UTC).month:
+        ana.window.button("Earlier month").click()
+    ana.window.button(f"Repair {missed}").click()
+    dialog = ana.page.get_by_role("dialog", name=f"Repair {missed}?")
+    dialog.get_by_role("button", name="Cancel").click()
+    expect(ana.streak("in a row")).to_have_text("1 in a row")
+    ana.window.button(f"Repair {missed}").click()
+    dialog.get_by_role("button", name="Repair it").click()
+    expect(ana.streak("in a row")).to_have_text("3 in a row")
+    expect(ana.page.locator(".month .day--repaired")).to_have_count(1)
+    expect(ana.window.button(f"Repair {missed}")).to_have_count(0)
+    ana.window.picture("moods-repaired")
+
+
+def test_a_gentle_line_comes_once(ana: Diary) -> None:
+    prompt = ana.page.locator("#care-prompt")
+    expect(prompt).to_be_hidden()
+    with ana.page.expect_response("**/v1/care/shown"):
+        ana.window.log_at_once(*(felt(days, valence=-0.9, arousal=-0.2) for days in range(6)))
+    expect(prompt).to_contain_text("If you like to talk to somebody")
+    ana.window.button("here are people who listen").click()
+    expect(ana.page.locator("#care .resource").first).to_be_visible()
+    ana.page.keyboard.press("Escape")
+    ana.window.button("Put this away").click()
+    expect(prompt).to_be_hidden()
+    with ana.page.expect_response("**/v1/care?**"):
+        ana.page.reload()
+    expect(ana.entries).to_have_count(6)
+    expect(prompt).to_be_hidden()
+
+
+def felt(days_ago: int, **fields: object) -> dict[str, object]:
+    """`mood.log`, of a moment some days ago where it is noon."""
+    moment = datetime.now(UTC) - timedelta(days=days_ago)
+    return {
+        "id": uuid7(int(moment.timestamp() * 1000)),
+        "mood": "tired",
+        "valence": -0.18,
+        "timezone": where_it_is_noon(),
+        "felt_at": moment.isoformat(),
+    } | fields
 
 
 def local_time(days_ago: int) -> str:

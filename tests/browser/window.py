@@ -119,6 +119,10 @@ class Window:
         for one, two in ((self, other), (other, self)):
             expect(one.friend(two)).to_be_visible()
 
+    def log_at_once(self, *moods: dict[str, object]) -> None:
+        """Moods that are saved, without the page."""
+        self._post("/v1/moods/batch?wait=1", {"moods": list(moods)})
+
     @property
     def user_id(self) -> str:
         return str(self.page.evaluate(f"{KEPT}.user.id"))

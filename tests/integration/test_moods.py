@@ -55,6 +55,8 @@ async def test_from_the_command_to_the_streak(start_hub: StartHub, database_url:
         async with client(hubs[0].url, ana) as api:
             view = (await api.get("/v1/me/streak")).json()
             assert (view["current"], view["next_milestone"], len(view["days"])) == (1, 3, 1)
+            assert (await api.get("/v1/me/streak", params={"month": view["month"]})).json() == view
+            assert (await api.get("/v1/me/streak", params={"month": "2020-02"})).json()["days"] == []
 
 
 async def test_days_in_a_row_reach_a_milestone_once(start_hub: StartHub, database_url: str, redis_url: str) -> None:
