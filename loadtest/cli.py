@@ -138,7 +138,7 @@ def _server(
     if not options.people or not (options.url or options.ready_file):
         raise ValueError("which server? --up starts one; another wants --people, and --url or --ready-file")
     known = load_ready(options.ready_file) if options.ready_file else Stack(options.url, Processes(()))
-    stack = Stack(options.url or known.url, known.processes, known.ready)
+    stack = Stack(options.url or known.url, known.processes, known.ready, known.database_url)
     options.hubs = options.hubs or len(known.processes.hubs) or 1
     yield stack, load_people(options.people), options.hubs
 

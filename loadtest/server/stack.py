@@ -38,17 +38,19 @@ class _Pids(Struct):
 class _Ready(Struct):
     url: str
     pids: _Pids
+    database_url: str | None = None
 
 
 class Stack(Struct, frozen=True):
     """Where the server is, and which processes it consists of; none if it is not known.
 
-    *ready*: the file that is written anew when processes are.
+    *ready*: the file that is written anew when processes are. *database_url*: for looking at what is stored.
     """
 
     url: str
     processes: Processes
     ready: Path | None = None
+    database_url: str | None = None
 
     def pids(self) -> dict[str, list[int]]:
         """The processes as they are now, by kind."""
@@ -68,7 +70,8 @@ def load_ready(path: Path) -> Stack:
     """What `hugmood up --ready-file` wrote. Raises: OSError, msgspec.DecodeError."""
     ready = msgspec.json.decode(path.read_bytes(), type=_Ready)
     pids = ready.pids
-    return Stack(ready.url, Processes(tuple(pids.hubs), tuple(pids.workers), pids.postgres, pids.valkey), path)
+    processes = Processes(tuple(pids.hubs), tuple(pids.workers), pids.postgres, pids.valkey)
+    return Stack(ready.url, processes, path, ready.database_url)
 
 
 @contextmanager
