@@ -75,6 +75,12 @@ RUNS = (
         {"ok_p99_ms": targets.OK_P99_MS, "delivery_p99_ms": targets.DELIVERY_P99_MS},
     ),
     Run(
+        "moods",
+        ("--rate", "max", "--moods", "50000"),
+        ("--moods", "200", "--users", "20"),
+        {"moods_per_s": targets.MOODS_PER_S},
+    ),
+    Run(
         "idle",
         ("--sessions", "10000", "--seconds", "5"),
         ("--sessions", "50", *BRIEF),

@@ -47,12 +47,12 @@ def make_patterns(now_ms: int, count: int = PATTERNS) -> list[bytes]:
     return [
         msgspec.json.encode(
             {
-                "mood": random.choice(words),  # noqa: S311  no secret
-                "felt_at": rfc3339(now_ms - random.randrange(within_ms)),  # noqa: S311
-                "intensity": round(random.random(), 2),  # noqa: S311
+                "mood": random.choice(words),
+                "felt_at": rfc3339(now_ms - random.randrange(within_ms)),
+                "intensity": round(random.random(), 2),
                 "note": NOTE,
                 "tags": ["home", "morning"],
-                "factors": {"sleep_hours": round(random.uniform(4, 9), 1), "exercise": True, "coffee": 2},  # noqa: S311
+                "factors": {"sleep_hours": round(random.uniform(4, 9), 1), "exercise": True, "coffee": 2},
             }
         )[1:-1]
         for _ in range(count)
@@ -69,9 +69,9 @@ class Diarist(Speaker):
         self.streaks = 0  # times that one was told
         self.milestones: list[int] = []
         self._patterns = patterns
-        self._first = random.randrange(len(patterns))  # noqa: S311
+        self._first = random.randrange(len(patterns))
         self._zone = TIMEZONES[number % len(TIMEZONES)].encode()
-        self._own = b"-7%03x-8%03x-%06x" % (random.getrandbits(12), random.getrandbits(12), number)  # noqa: S311
+        self._own = b"-7%03x-8%03x-%06x" % (random.getrandbits(12), random.getrandbits(12), number)
         self._made_ms = array("Q")
         self._logged_at = array("d")
         self._is_saved = bytearray()

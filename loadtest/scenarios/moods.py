@@ -103,20 +103,16 @@ class MoodsLoad(Load):
         """Log this child's part of *total* moods, some at a time; returns when all are answered, or nothing is any more."""
         self._to_queue = share_of(total, self.orders)
         self._top_up()
-        await settled(lambda: not self._to_queue and not self._unanswered(), lambda: self._said(), AGAIN_AFTER_S)
+        await settled(lambda: not self._to_queue + self._unanswered(), lambda: self.counts["queued"], AGAIN_AFTER_S)
         self._to_queue = 0
 
-    def _said(self) -> int:
-        return sum(diarist.said for diarist in self._diarists) - self._unanswered()
-
     def _unanswered(self) -> int:
-        return sum(diarist.outstanding() for diarist in self._diarists)
+        return self.counts["logged"] + self.counts["sent again"] - self.counts["queued"]
 
     def _top_up(self) -> None:
         """Keep so many on the way as there should be."""
         if self._to_queue:
-            most = min(IN_FLIGHT, IN_FLIGHT_EACH * len(self._diarists))
-            free = most - (self.counts["logged"] + self.counts["sent again"] - self.counts["queued"])
+            free = min(IN_FLIGHT, IN_FLIGHT_EACH * len(self._diarists)) - self._unanswered()
             now = time.perf_counter()
             for _ in range(min(free, self._to_queue)):
                 self._to_queue -= 1
@@ -124,16 +120,16 @@ class MoodsLoad(Load):
 
     async def until_saved(self) -> None:
         """Until no mood waits. When nothing has come for a while, all that wait are sent again, and that a few times."""
-        for _ in range(TRIES):
-            if await settled(self._is_quiet, lambda: self.counts["queued"] + self.counts["saved"], AGAIN_AFTER_S):
+        for tries_left in reversed(range(TRIES)):
+            told = await settled(self._is_quiet, lambda: self.counts["queued"] + self.counts["saved"], AGAIN_AFTER_S)
+            if told or not tries_left:
                 return
             for diarist in self._diarists:
                 self._again(diarist, list(diarist.waiting))
 
     def _is_quiet(self) -> bool:
-        return self.counts["saved"] == self.counts["logged"] and not any(
-            diarist.waiting or diarist.outstanding() for diarist in self._diarists
-        )
+        is_all_told = self.counts["saved"] == self.counts["logged"] and not self._unanswered()
+        return is_all_told and not any(diarist.waiting for diarist in self._diarists)
 
     async def settle(self) -> None:
         """Until all are saved; then some log their last mood once more, which has to be told as saved like the first time."""
@@ -147,9 +143,7 @@ class MoodsLoad(Load):
 
     def logged(self) -> dict[str, int]:
         """How many moods everybody here has logged, by user."""
-        return {
-            person.id: diarist.logged for person, diarist in zip(self.orders.people, self._diarists, strict=True)
-        }
+        return {person.id: diarist.logged for person, diarist in zip(self.orders.people, self._diarists, strict=True)}
 
     def last_saved(self) -> float:
         """When the last `mood.saved` was read (perf_counter); 0: never."""
@@ -219,7 +213,9 @@ class Moods(Scenario):
         """At full speed the worker is held until all moods are queued. In the end the database is asked."""
         url = conductor.stack.database_url
         if self._is_full and not conductor.stack.pids()["worker"]:
-            raise ValueError("--rate max holds the worker while moods are queued: --up starts one, or --ready-file tells")
+            raise ValueError(
+                "--rate max holds the worker while moods are queued: --up starts one, or --ready-file tells"
+            )
         await conductor.open()
         users = list(await self._logged(conductor))
         before = await load_kept(url, users) if url else {}
@@ -272,17 +268,23 @@ class Moods(Scenario):
             ]
         queueing = conductor.spans["queue"]
         lasted = max(self._last_saved - self._went_on, 0.0) or running.seconds
-        through = "moods through one worker" if len(conductor.stack.pids()["worker"]) == 1 else "moods through all workers"
+        through = (
+            "moods through one worker" if len(conductor.stack.pids()["worker"]) == 1 else "moods through all workers"
+        )
         return [
             bounded("moods_per_s", through, running.count("saved") / lasted, "/s", MOODS_PER_S),
-            Row("queued_per_s", "queued before", queueing.count("queued") / queueing.seconds, "/s", more_is_better=True),
+            Row(
+                "queued_per_s", "queued before", queueing.count("queued") / queueing.seconds, "/s", more_is_better=True
+            ),
             _streak_share(running),
             *_cpu_rows([queueing, running]),
         ]
 
 
 def _streak_share(span: Span) -> Row:
-    return Row("streak_share", "moods that moved a streak", 100 * span.count("streaks") / max(1, span.count("saved")), "%")
+    return Row(
+        "streak_share", "moods that moved a streak", 100 * span.count("streaks") / max(1, span.count("saved")), "%"
+    )
 
 
 def _cpu_rows(spans: Sequence[Span]) -> list[Row]:

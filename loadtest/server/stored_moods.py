@@ -78,9 +78,5 @@ def _judge_streak(user: str, now: Kept) -> list[str]:
     if now.reckoned_for is None:
         return [f"{user} has dates that count, and no streak"] if now.dates else []
     found = streak(now.dates, frozenset(), frozenset(), now.reckoned_for)
-    if (found.current, found.longest) == (now.current, now.longest):
-        return []
-    return [
-        f"the streak of {user} is told as {now.current}, at most {now.longest}, "
-        f"and the rows say {found.current}, at most {found.longest}"
-    ]
+    told, right = (now.current, now.longest), (found.current, found.longest)
+    return [] if told == right else [f"current and longest streak of {user} are {told}, and the rows say {right}"]
