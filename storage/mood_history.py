@@ -3,9 +3,9 @@
 Invariant: no query for others shows an entry unless neither has blocked the other, the owner's privacy lets the one who
 asks see moods, and the entry is for everybody, or for friends and they are friends. What is the owner's alone is not read.
 
-A page is a walk along the primary key from where the page before ended, and the months are in the same order: those
-that are newer or not reached are not opened. For many people, one walk each along the entries that are not private,
-back to a moment that moves into the past until the page is full: nobody's whole history is sorted.
+A page is a walk along the primary key from where the page before ended, back to a moment that moves into the past until
+the page is full: months beyond it are not even planned for. For many people, one walk each along the entries that are not
+private: nobody's whole history is sorted.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,9 @@ from storage.postgres import Database
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # nothing was felt before, or after
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
-REACHES = (timedelta(days=2), timedelta(days=30), timedelta(days=365), LATEST - EARLIEST)  # for many people
+AGES = LATEST - EARLIEST
+REACHES = (timedelta(days=62), timedelta(days=366), AGES)  # into the past, until a page is full
+SHARED_REACHES = (timedelta(days=2), timedelta(days=30), timedelta(days=366), AGES)  # many people fill it sooner
 FIRST_ID = "00000000-0000-0000-0000-000000000000"
 
 _FACTORS = msgspec.json.Decoder(dict[str, float | bool])
@@ -96,10 +98,8 @@ select {OWN_COLUMNS} from moods m
 where m.user_id = $1 and {_PAGE} and ($7::text is null or $7 = any(m.tags))
 order by m.felt_at desc, m.id desc limit $6
 """  # noqa: S608  joined from constants
-_OWN_ONE = f"""
-select {OWN_COLUMNS} from mood_ids i join moods m on m.user_id = i.user_id and m.felt_at = i.felt_at and m.id = i.id
-where i.id = $2 and i.user_id = $1 and i.deleted_at is null
-"""  # noqa: S608  joined from constants
+_PLACE = "select user_id, felt_at from mood_ids where id = $1 and deleted_at is null"
+_OWN_ONE = f"select {OWN_COLUMNS} from moods m where m.user_id = $1 and m.felt_at = $2 and m.id = $3"  # noqa: S608
 
 # Who of `people` (id, is_friend) lets $1 see moods. Nobody does without a choice.
 _OWNERS = f"""
@@ -112,9 +112,11 @@ owners as materialized (
 )
 """  # noqa: S608  joined from constants
 _IS_OPEN = "m.visibility <> 'private' and (m.visibility = 'public' or (m.visibility = 'friends' and o.is_friend))"
-_IS_FRIEND = """
-exists (select from friendships f where f.low_id = least($1::uuid, {user}) and f.high_id = greatest($1::uuid, {user})
-        and f.state = 'accepted')
+_ONE_PERSON = """
+select {user} as id, exists (
+    select from friendships f
+    where f.low_id = least($1::uuid, {user}) and f.high_id = greatest($1::uuid, {user}) and f.state = 'accepted'
+) as is_friend
 """
 _OTHERS = f"""
 with people as ({{people}}), {_OWNERS}
@@ -126,7 +128,7 @@ cross join lateral (
 ) x
 order by x.felt_at desc, x.id desc limit $6
 """  # noqa: S608  joined from constants
-_OF_ONE = _OTHERS.format(people=f"select $7::uuid as id, {_IS_FRIEND.format(user='$7::uuid')} as is_friend")
+_OF_ONE = _OTHERS.format(people=_ONE_PERSON.format(user="$7::uuid"))
 _OF_ALL = _OTHERS.format(
     people="""
     select id, bool_or(is_friend) as is_friend from (
@@ -137,26 +139,26 @@ _OF_ALL = _OTHERS.format(
     """
 )
 _OTHERS_ONE = f"""
-with entry as (select * from mood_ids where id = $2 and deleted_at is null),
-people as (select e.user_id as id, {_IS_FRIEND.format(user="e.user_id")} as is_friend from entry e), {_OWNERS}
-select {_SHARED_COLUMNS}, o.display_name from entry e
-join owners o on o.id = e.user_id
-join moods m on m.user_id = e.user_id and m.felt_at = e.felt_at and m.id = e.id
+with people as ({_ONE_PERSON.format(user="$2::uuid")}), {_OWNERS}
+select {_SHARED_COLUMNS}, o.display_name from owners o
+join moods m on m.user_id = o.id and m.user_id = $2 and m.felt_at = $3 and m.id = $4
 where {_IS_OPEN}
 """  # noqa: S608  joined from constants
 
 
-async def load_own_moods(database: Database, user: str, wanted: WantedMoods, limit: int) -> Sequence[MoodRecord]:
+async def load_own_moods(
+    database: Database, user: str, wanted: WantedMoods, limit: int, now: datetime
+) -> Sequence[MoodRecord]:
     """The next *limit* moods of *user*, by themselves. Raises: Unavailable."""
-    rows = await database.fetch(_OWN, user, *_bounds(wanted), wanted.mood, limit, wanted.tag)
+    rows = await _walk(database, _OWN, REACHES, user, wanted, limit, now, wanted.tag)
     return [own_record(row) for row in rows]
 
 
 async def load_moods_of(
-    database: Database, asker: str, user: str, wanted: WantedMoods, limit: int
+    database: Database, asker: str, user: str, wanted: WantedMoods, limit: int, now: datetime
 ) -> Sequence[MoodRecord]:
     """The next *limit* moods of *user* that *asker* may see; none of whoever does not exist. Raises: Unavailable."""
-    rows = await database.fetch(_OF_ONE, asker, *_bounds(wanted), wanted.mood, limit, user)
+    rows = await _walk(database, _OF_ONE, REACHES, asker, wanted, limit, now, user)
     return [_others_record(row) for row in rows]
 
 
@@ -164,22 +166,40 @@ async def load_shared_moods(
     database: Database, asker: str, wanted: WantedMoods, limit: int, now: datetime
 ) -> Sequence[MoodRecord]:
     """The next *limit* moods of all friends of *asker* and whom they follow, as far as they may see them. Raises: Unavailable."""
-    since, until, first_id = _bounds(wanted)
-    rows: list[asyncpg.Record] = []
-    for reach in REACHES:
+    rows = await _walk(database, _OF_ALL, SHARED_REACHES, asker, wanted, limit, now)
+    return [_others_record(row) for row in rows]
+
+
+async def _walk(
+    database: Database,
+    sql: str,
+    reaches: Sequence[timedelta],
+    asker: str,
+    wanted: WantedMoods,
+    limit: int,
+    now: datetime,
+    *more: str | None,
+) -> Sequence[asyncpg.Record]:
+    since, until, mood = _bounds(wanted)
+    rows: Sequence[asyncpg.Record] = ()
+    for reach in reaches:
         start = max(since, min(until, now) - reach)
-        rows = await database.fetch(_OF_ALL, asker, start, until, first_id, wanted.mood, limit)
+        rows = await database.fetch(sql, asker, start, until, mood, wanted.mood, limit, *more)
         if len(rows) == limit or start == since:
             break
-    return [_others_record(row) for row in rows]
+    return rows
 
 
 async def load_mood(database: Database, asker: str, mood: str) -> MoodRecord | None:
     """One mood as *asker* may see it. Raises: Unavailable."""
-    row = await database.fetchrow(_OWN_ONE, asker, mood)
-    if row is not None:
-        return own_record(row)
-    row = await database.fetchrow(_OTHERS_ONE, asker, mood)
+    place = await database.fetchrow(_PLACE, mood)
+    if place is None:
+        return None
+    user, felt_at = str(place["user_id"]), place["felt_at"]
+    if user == asker:
+        row = await database.fetchrow(_OWN_ONE, user, felt_at, mood)
+        return own_record(row) if row is not None else None
+    row = await database.fetchrow(_OTHERS_ONE, asker, user, felt_at, mood)
     return _others_record(row) if row is not None else None
 
 

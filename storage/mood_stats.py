@@ -5,7 +5,7 @@ the dates, a day more on either side: no place on Earth is further than that fro
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import date
+from datetime import UTC, date, datetime, time, timedelta
 
 import asyncpg
 from msgspec import Struct
@@ -13,7 +13,7 @@ from msgspec import Struct
 from domain.mood_spans import Span
 from domain.moods import zone
 from domain.vocabulary import Quadrant
-from storage.mood_history import as_said
+from storage.mood_history import EARLIEST, LATEST, as_said
 from storage.postgres import Database
 
 TOP = 10  # words, and tags
@@ -49,11 +49,8 @@ class BucketStats(Struct, frozen=True, kw_only=True):
     arousal: float
 
 
-_BETWEEN = """
-user_id = $1 and local_date between $2 and $3
-and felt_at >= ($2::date - 1)::timestamptz and felt_at < ($3::date + 2)::timestamptz
-"""
-_START = "date_trunc($4::text, local_date::timestamp)::date"
+_BETWEEN = "user_id = $1 and local_date between $2 and $3 and felt_at >= $4 and felt_at < $5"
+_START = "date_trunc($6::text, local_date::timestamp)::date"
 
 # `begins` of all together: -infinity.
 _TOP = """
@@ -61,7 +58,7 @@ select begins, array_agg(name order by place) as names, array_agg(n order by pla
     select coalesce(start, '-infinity') as begins, name, count(*) as n,
            row_number() over (partition by coalesce(start, '-infinity') order by count(*) desc, name collate "C") as place
     from ({names}) each group by grouping sets ((start, name), (name))
-) counted where place <= $5 group by begins
+) counted where place <= $7 group by begins
 """
 _STATS = f"""
 with m as materialized (
@@ -99,6 +96,13 @@ from moods where {_BETWEEN} group by 1, 2, 3 order by at
 """  # noqa: S608  joined from constants
 
 
+def _bounds(span: Span) -> tuple[date, date, datetime, datetime]:
+    """The arguments of `_BETWEEN`. Moments, not dates, for the planner to leave out months."""
+    first, last = (max(EARLIEST.date(), min(day, LATEST.date())) for day in (span.first, span.last))
+    start, end = first - timedelta(days=1), last + timedelta(days=2)
+    return span.first, span.last, datetime.combine(start, time(), UTC), datetime.combine(end, time(), UTC)
+
+
 async def load_zone(database: Database, user: str) -> str | None:
     """The time zone whose midnight counts for *user*; None before their first mood. Raises: Unavailable."""
     zone_name: str | None = await database.fetchval("select timezone from streaks where user_id = $1", user)
@@ -109,20 +113,20 @@ async def load_mood_stats(
     database: Database, user: str, span: Span, by: str
 ) -> tuple[PeriodStats, Sequence[PeriodStats]]:
     """Of all in *span*; and of each day, week or month (*by*) with an entry, in order. Raises: Unavailable."""
-    total, *periods = await database.fetch(_STATS, user, span.first, span.last, by, TOP)
+    total, *periods = await database.fetch(_STATS, user, *_bounds(span), by, TOP)
     return _period(total), [_period(row) for row in periods]
 
 
 async def load_timeline(database: Database, user: str, span: Span, by: str) -> Sequence[BucketStats]:
     """Buckets of a day, week or month (*by*) with an entry, in order. Raises: Unavailable."""
-    rows = await database.fetch(_TIMELINE, user, span.first, span.last, by)
+    rows = await database.fetch(_TIMELINE, user, *_bounds(span), by)
     return [_bucket(row["start"], None, [row]) for row in rows]
 
 
 async def load_hours(database: Database, user: str, span: Span) -> Sequence[BucketStats]:
     """Buckets of an hour with an entry, in order. Raises: Unavailable."""
     hours: dict[tuple[date, int], list[asyncpg.Record]] = {}
-    for row in await database.fetch(_QUARTERS, user, span.first, span.last):
+    for row in await database.fetch(_QUARTERS, user, *_bounds(span)):
         hour = row["at"].astimezone(zone(row["timezone"])).hour
         hours.setdefault((row["local_date"], hour), []).append(row)
     return [_bucket(*start, rows) for start, rows in sorted(hours.items())]

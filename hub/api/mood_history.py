@@ -78,11 +78,12 @@ class _Moods:
             raise Invalid("Ask for the moods of one person, or for those that are shared with you.")
         if query.tag is not None and (query.shared or user != asker):
             raise Invalid("Tags are their owner's alone: filter only your own moods by them.")
+        now = from_ms(self._clock())
         if query.shared:
-            return await load_shared_moods(self._database, asker, wanted, limit, from_ms(self._clock()))
+            return await load_shared_moods(self._database, asker, wanted, limit, now)
         if user != asker:
-            return await load_moods_of(self._database, asker, user, wanted, limit)
-        return await load_own_moods(self._database, asker, wanted, limit)
+            return await load_moods_of(self._database, asker, user, wanted, limit, now)
+        return await load_own_moods(self._database, asker, wanted, limit, now)
 
     async def one(self, call: Call) -> Mood:
         record = await load_mood(self._database, call.actor.user, call.id)

@@ -12,7 +12,9 @@ from domain.moods import AHEAD_MAX
 from domain.privacy import Audience, Privacy, Relation, may_see_moods
 from domain.times import from_ms
 from storage.mood_history import (
+    AGES,
     REACHES,
+    SHARED_REACHES,
     MoodPosition,
     MoodRecord,
     WantedMoods,
@@ -24,7 +26,7 @@ from storage.mood_history import (
 from storage.postgres import Database
 from storage.privacy import save_privacy
 from tests.support.months_read import walk_of
-from tests.support.moods import SeededMood, make_months, month_of, save_moods, seeded
+from tests.support.moods import SeededMood, felt, make_months, month_of, save_moods, seeded
 from tests.support.people import NOW_MS, befriend, make_users
 
 pytestmark = pytest.mark.contract
@@ -106,9 +108,9 @@ async def test_every_page_of_every_question(database: Database, seed: int) -> No
     of_ben = [mood for mood in moods if mood.user == ben and mood.visibility != "private"]
     of_cem = [mood for mood in moods if mood.user == cem and mood.visibility == "public"]
     cases: list[tuple[Load, Sequence[SeededMood], bool]] = [
-        (lambda wanted, n: load_own_moods(database, ana, wanted, n), [m for m in moods if m.user == ana], True),
-        (lambda wanted, n: load_moods_of(database, ana, ben, wanted, n), of_ben, False),
-        (lambda wanted, n: load_moods_of(database, ana, cem, wanted, n), of_cem, False),
+        (lambda wanted, n: load_own_moods(database, ana, wanted, n, NOW), [m for m in moods if m.user == ana], True),
+        (lambda wanted, n: load_moods_of(database, ana, ben, wanted, n, NOW), of_ben, False),
+        (lambda wanted, n: load_moods_of(database, ana, cem, wanted, n, NOW), of_cem, False),
         (lambda wanted, n: load_shared_moods(database, ana, wanted, n, NOW), [*of_ben, *of_cem], False),
     ]
     edges = [mood.felt_at for mood in dice.sample(moods, 2)]
@@ -131,10 +133,10 @@ async def test_what_comes_or_goes_between_pages_does_not_move_them(database: Dat
     (ana,) = await make_users(database, 1)
     moods = [seeded(ana, -hour * 3_600_000) for hour in range(20)]
     await save_moods(database, moods)
-    first = await load_own_moods(database, ana, WantedMoods(), 8)
+    first = await load_own_moods(database, ana, WantedMoods(), 8, NOW)
     await save_moods(database, [seeded(ana, 1_000)])
     await database.execute("delete from moods where id = $1", first[-1].id)
-    rest = await load_own_moods(database, ana, WantedMoods(position=first[-1].position), 100)
+    rest = await load_own_moods(database, ana, WantedMoods(position=first[-1].position), 100, NOW)
     assert [record.id for record in [*first, *rest]] == [mood.id for mood in moods]
 
 
@@ -154,7 +156,7 @@ async def test_others_learn_neither_note_nor_tags_nor_where_and_when_exactly_one
     assert own.name is None
     for record in [
         await load_mood(database, ben, mood.id),
-        *await load_moods_of(database, ben, ana, WantedMoods(), 10),
+        *await load_moods_of(database, ben, ana, WantedMoods(), 10, NOW),
         *await load_shared_moods(database, ben, WantedMoods(), 10, NOW),
     ]:
         assert record == replace(own, own=None, name="Ana")
@@ -201,7 +203,7 @@ async def test_who_sees_what_in_every_situation(database: Database) -> None:
     await save_moods(database, moods)
     assert 0 < len(shared) < len(seen) < len(moods)
     assert {mood.id for mood in moods if await load_mood(database, ana, mood.id) is not None} == seen
-    listed = [await load_moods_of(database, ana, owner, WantedMoods(), 10) for owner in owners]
+    listed = [await load_moods_of(database, ana, owner, WantedMoods(), 10, NOW) for owner in owners]
     assert {record.id for records in listed for record in records} == seen
     assert set(await pages(lambda w, n: load_shared_moods(database, ana, w, n, NOW), WantedMoods(), 7)) == shared
 
@@ -215,8 +217,8 @@ async def test_who_is_gone_is_not_there(database: Database) -> None:
     assert await load_mood(database, ana, mood.id) is not None
     await database.execute("update users set deleted_at = now() where id = $1", ben)
     assert await load_mood(database, ana, mood.id) is None
-    assert await load_moods_of(database, ana, ben, WantedMoods(), 10) == []
-    assert await load_moods_of(database, ana, NOBODY, WantedMoods(), 10) == []
+    assert await load_moods_of(database, ana, ben, WantedMoods(), 10, NOW) == []
+    assert await load_moods_of(database, ana, NOBODY, WantedMoods(), 10, NOW) == []
     assert await load_shared_moods(database, ana, WantedMoods(), 10, NOW) == []
 
 
@@ -225,7 +227,7 @@ async def test_a_month_out_of_retention_has_no_moods(database: Database) -> None
     old, young = seeded(ana, -40 * DAY_MS), seeded(ana)
     await save_moods(database, [old, young])
     await database.execute(f"drop table {month_of(old.felt_at)}")
-    assert [mood.id for mood in await load_own_moods(database, ana, WantedMoods(), 10)] == [young.id]
+    assert [mood.id for mood in await load_own_moods(database, ana, WantedMoods(), 10, NOW)] == [young.id]
     assert await load_mood(database, ana, old.id) is None
 
 
@@ -245,24 +247,29 @@ async def test_times_at_the_ends_of_the_calendar(database: Database, *, is_first
             WantedMoods(position=MoodPosition(edge, NOBODY)),
         ):
             is_all = is_first == (wanted.since is not None)
-            assert len(await load_own_moods(database, ana, wanted, 10)) == is_all
+            assert len(await load_own_moods(database, ana, wanted, 10, NOW)) == is_all
             assert len(await load_shared_moods(database, ana, wanted, 10, NOW)) == is_all
 
 
-async def test_shared_moods_of_every_age_are_found(database: Database) -> None:
+async def test_moods_of_every_age_are_found(database: Database) -> None:
     """On both sides of every reach into the past, and as far ahead as clocks may be."""
     ana, ben = await make_users(database, 2)
     await befriend(database, [ana, ben])
     await let_see_moods(database, ben, Audience.FRIENDS)
-    ages = [
-        reach + step for reach in REACHES[:-1] for step in (timedelta(seconds=-1), timedelta(0), timedelta(seconds=1))
-    ]
+    second = timedelta(seconds=1)
+    reaches = {*REACHES, *SHARED_REACHES} - {AGES}
+    ages = [reach + step for reach in reaches for step in (-second, timedelta(0), second)]
     ages += [-AHEAD_MAX, timedelta(days=2_000)]
-    moods = [seeded(ben, -round(age / timedelta(milliseconds=1)), visibility="public") for age in ages]
+    moods = [felt(ben, NOW - age, visibility="public") for age in ages]
     await save_moods(database, moods)
-    for size in (1, 4, 50):
-        found = await pages(lambda wanted, n: load_shared_moods(database, ana, wanted, n, NOW), WantedMoods(), size)
-        assert found == expected(moods, WantedMoods())
+    loads: list[Load] = [
+        lambda wanted, n: load_own_moods(database, ben, wanted, n, NOW),
+        lambda wanted, n: load_moods_of(database, ana, ben, wanted, n, NOW),
+        lambda wanted, n: load_shared_moods(database, ana, wanted, n, NOW),
+    ]
+    for load in loads:
+        for size in (1, 4, 50):
+            assert await pages(load, WantedMoods(), size) == expected(moods, WantedMoods())
 
 
 async def test_ten_years_of_moods_are_not_read_for_a_page(database: Database) -> None:
@@ -278,24 +285,32 @@ async def test_ten_years_of_moods_are_not_read_for_a_page(database: Database) ->
         insert into moods (user_id, felt_at, id, mood, valence, arousal, visibility, timezone, local_date, in_streak, received_at)
         select u, at, gen_random_uuid(), 'calm', 0.5, -0.5, case when u = $2 then 'friends' else 'private' end,
                'UTC', at::date, true, at
-        from unnest($1::uuid[]) u, generate_series($3::timestamptz, $4, interval '8 hours') at
+        from unnest($1::uuid[]) u, generate_series($3::timestamptz, $4, interval '2 hours') at
         """,
         [ana, ben, cem],
         ben,
         start,
         NOW,
     )
+    mine, bens = moods = [
+        felt(ana, start + timedelta(days=45)),
+        felt(ben, start + timedelta(days=45), visibility="friends"),
+    ]
+    await save_moods(database, moods)
     await database.execute("analyze moods")
     for wanted in (
         WantedMoods(until=NOW),
         WantedMoods(position=MoodPosition(start + timedelta(days=1_800), NOBODY)),
     ):
-        own = await walk_of(database, lambda spy, w=wanted: load_own_moods(spy, ana, w, 51))
-        others = await walk_of(database, lambda spy, w=wanted: load_moods_of(spy, ana, ben, w, 51))
+        own = await walk_of(database, lambda spy, w=wanted: load_own_moods(spy, ana, w, 51, NOW))
+        others = await walk_of(database, lambda spy, w=wanted: load_moods_of(spy, ana, ben, w, 51, NOW))
         shared = await walk_of(database, lambda spy, w=wanted: load_shared_moods(spy, ana, w, 51, NOW))
-        for walk in (own, others, shared):
+        one = await walk_of(database, lambda spy: load_mood(spy, ana, mine.id))
+        theirs = await walk_of(database, lambda spy: load_mood(spy, ana, bens.id))
+        for walk in (own, others, shared, one, theirs):
             assert walk.scans == {"Index Scan"}
             assert len(walk.months) <= 3
+            assert len(walk.planned) <= 4, "with those of ten years, planning takes longer than the rest"
             assert walk.rows <= 2 * 51
         assert all(index.endswith("_pkey") for index in own.indexes)
         assert not any(index.endswith("_pkey") for index in shared.indexes), "what is private is passed over"

@@ -207,4 +207,4 @@ async def test_only_months_between_the_dates_are_read(database: Database) -> Non
         await walk_of(database, lambda spy: load_timeline(spy, ana, span, "week")),
         await walk_of(database, lambda spy: load_hours(spy, ana, span)),
     ):
-        assert walk.months == {"moods_2026m02", "moods_2026m03"}
+        assert walk.planned == walk.months == {"moods_2026m02", "moods_2026m03"}
