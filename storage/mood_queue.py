@@ -16,6 +16,7 @@ from msgspec import Struct
 from domain.errors import Unavailable
 from storage import keys
 from storage.jobs import JobQueue
+from storage.mood_patterns import FIND
 from storage.queues import Queue
 from storage.redis import RedisLink
 
@@ -102,6 +103,10 @@ class MoodQueue:
         if shard not in self._waking:
             self._waking.add(shard)
             self._start(self._wake(shard), "waking a worker for moods")
+
+    async def find_patterns(self, user: str) -> None:
+        """Have a worker find anew what goes with the moods of *user*, once for all who ask meanwhile. Raises: Unavailable."""
+        await self._jobs.enqueue(Queue.MOODS, FIND, user, job_id=f"{FIND}:{user}")
 
     async def _wake(self, shard: int) -> None:
         """Ask for the shard's drain until one begins after the last entry was added."""

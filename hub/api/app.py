@@ -19,6 +19,7 @@ from hub.api.groups import group_endpoints
 from hub.api.hugs import hug_endpoints
 from hub.api.marks import mark_endpoints
 from hub.api.mood_history import mood_history_endpoints
+from hub.api.mood_patterns import mood_pattern_endpoints
 from hub.api.mood_words import mood_word_endpoints
 from hub.api.moods import mood_endpoints
 from hub.api.openapi import describe
@@ -75,6 +76,7 @@ def declare(services: ApiServices) -> list[Endpoint]:
         *care_endpoints(database, services.limits, services.care, services.clock),
         *mood_history_endpoints(database, handlers.mood_changes, services.clock),
         *mood_word_endpoints(),
+        *mood_pattern_endpoints(database, services.limits, handlers.moods.find_patterns),
         *services.more_endpoints,
     ]
 

@@ -74,6 +74,10 @@ class MoodHandlers:
                 return found
             await asyncio.sleep(next(looks, pause))
 
+    async def find_patterns(self, user: str) -> None:
+        """Have what goes with the moods of *user* found anew. Raises: Unavailable."""
+        await self._queue.find_patterns(user)
+
     def _check(self, actor: Actor, command: MoodLog) -> QueuedMood:
         now_ms = self._clock()
         mood_id = command.id.lower()
