@@ -3,19 +3,26 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from subprocess import CompletedProcess
 
 import pytest
 from arq.connections import ArqRedis
+from msgspec.structs import replace
 
+from domain.ids import uuid7
+from domain.times import to_ms
 from storage import dead_jobs, keys
 from storage.dead_jobs import DeadJob
 from storage.jobs import JobQueue, encode_job, open_pool, parse_job
+from storage.mood_queue import FIELD, SAVE, SHARDS, encode_mood, shard_of
 from storage.postgres import Database
 from storage.queues import Queue
+from tests.support.hubs import make_friends
 from tests.support.local import hugmood
+from tests.support.notes import mood_at
+from tests.support.workers import worker_running
 from workers.counts import JobCounts
 from workers.retry import Job, Permanent
 from workers.runner import Runner
@@ -23,7 +30,7 @@ from workers.runner import Runner
 pytestmark = pytest.mark.integration
 
 WHEN = datetime(2026, 11, 21, 12, tzinfo=UTC)
-SAVE = "moods.save"
+MOODS, PEOPLE = 10_000, 40
 ENTRY = b"\x01\x00\xff an entry, as bytes \xc1"
 
 
@@ -49,6 +56,15 @@ class Desk:
     async def ids(self) -> list[int]:
         """Of what is in the table."""
         return [row["id"] for row in await self.database.fetch("select id from dead_jobs order by id")]
+
+    async def until_stored(self, moods: int) -> None:
+        """Return once there are so many, and nothing waits in the streams. Raises: TimeoutError."""
+        async with asyncio.timeout(90):
+            while await self.database.fetchval("select count(*) from moods") < moods or await self._streamed():  # noqa: ASYNC110  a worker's
+                await asyncio.sleep(0.1)
+
+    async def _streamed(self) -> int:
+        return sum([await self.redis.xlen(keys.mood_stream(shard)) for shard in range(SHARDS)])
 
     async def waiting(self, queue: str = Queue.MOODS) -> list[str]:
         """The ids of jobs in Redis."""
@@ -195,4 +211,30 @@ async def test_a_job_put_back_is_run_by_a_worker(desk: Desk) -> None:
         runner.stop()
         await task
     assert ran == [ENTRY]
+    assert await desk.ids() == []
+
+
+@pytest.mark.timeout(200)  # 10,000 moods through one worker
+async def test_one_poisoned_mood_among_many(desk: Desk, database_url: str, redis_url: str) -> None:
+    people = await make_friends(database_url, PEOPLE)
+    now = datetime.now(UTC)
+    moods = [
+        mood_at((people[number % PEOPLE].id, now - timedelta(minutes=number), uuid7(to_ms(now))), None)
+        for number in range(MOODS)
+    ]
+    moods[MOODS // 2] = replace(moods[MOODS // 2], mood="cursed")
+    await desk.database.execute("alter table moods add constraint not_cursed check (mood <> 'cursed')")
+    async with desk.redis.pipeline(transaction=False) as pipe:
+        for each in moods:
+            pipe.xadd(keys.mood_stream(shard_of(each.user)), {FIELD: encode_mood(each)})
+        await pipe.execute()
+    async with worker_running(database_url, redis_url):
+        await desk.until_stored(MOODS - 1)
+        listed = [json.loads(line) for line in (await desk.command("list", "--json")).stdout.splitlines()]
+        assert [(job["queue"], job["function"]) for job in listed] == [("moods", SAVE)]
+        assert "not_cursed" in listed[0]["reason"]
+        job = str(listed[0]["id"])
+        await desk.database.execute("alter table moods drop constraint not_cursed")
+        assert (await desk.command("requeue", job)).returncode == 0
+        await desk.until_stored(MOODS)
     assert await desk.ids() == []

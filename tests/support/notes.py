@@ -8,8 +8,10 @@ import asyncpg
 
 from domain.ids import uuid7
 from domain.times import to_ms
+from storage.bulk_history import save_moods
 from storage.encryption import KeyRing, key_id_of
 from storage.encryption_keys import EncryptionKey
+from storage.mood_queue import QueuedMood
 from storage.partitions import make_months
 
 OLDEST, OLD, NEW, LOST = (EncryptionKey(name, name.encode().ljust(32)) for name in ("oldest", "old", "new", "lost"))
@@ -36,18 +38,31 @@ async def make_partitions(connection: asyncpg.Connection) -> None:
     await make_months(connection, START.date(), (START + timedelta(weeks=4 * MONTHS)).date())
 
 
+def mood_at(at: Place, note: bytes | None, word: str = "calm") -> QueuedMood:
+    """The mood of that place; *note*: an envelope."""
+    user, felt_at, mood = at
+    return QueuedMood(
+        id=mood,
+        user=user,
+        mood=word,
+        valence=0.5,
+        arousal=-0.5,
+        intensity=None,
+        note=note,
+        tags=[],
+        factors=None,
+        visibility="private",
+        felt_ms=to_ms(felt_at),
+        timezone="UTC",
+        day=felt_at.toordinal(),
+        is_timely=True,
+        received_ms=to_ms(felt_at),
+    )
+
+
 async def add_notes(connection: asyncpg.Connection, notes: Sequence[tuple[Place, bytes | None]]) -> None:
     """A mood for each place, with that envelope or without a note."""
-    await connection.copy_records_to_table(
-        "moods",
-        columns=[
-            *("user_id", "felt_at", "id", "note", "mood", "valence", "arousal", "visibility", "timezone"),
-            *("local_date", "in_streak", "received_at"),
-        ],
-        records=[
-            (*at, envelope, "calm", 0.5, -0.5, "private", "UTC", at[1].date(), True, at[1]) for at, envelope in notes
-        ],
-    )
+    await save_moods(connection, [mood_at(at, envelope) for at, envelope in notes])
 
 
 async def load_notes(connection: asyncpg.Connection, ring: KeyRing) -> tuple[dict[str, str], dict[str, int]]:
