@@ -4,7 +4,7 @@ Invariant: an id is one mood, whatever is queued again; a streak's book and the 
 each milestone is appended once, with the book that says it was told.
 """
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
@@ -13,13 +13,11 @@ from msgspec import Struct, field
 
 from domain.streak_book import Book, Reckoning, log_day, reckon, travel
 from domain.streaks import Stay
-from domain.times import from_ms, rfc3339, to_ms
-from protocol.codec import encode_body
-from protocol.events import StreakMilestone
-from storage.inbox import InboxEvent, NewEvent, append_within
+from domain.times import from_ms
+from storage.inbox import InboxEvent
 from storage.mood_queue import QueuedMood
 from storage.postgres import Database
-from storage.streak_book import OUTAGES_BEFORE, Page, load_outages, lock_or_begin_books, save_books
+from storage.streak_book import Page, append_milestones, load_outages, lock_or_begin_books, save_books
 
 STAYS_MAX = 200  # looked at for one entry: nobody feels more in a day
 
@@ -101,7 +99,7 @@ class MoodCommits:
             by_user.setdefault(mood.user, []).append(mood)
         latest = {user: _stay(max(some, key=_felt)) for user, some in by_user.items()}
         books = await lock_or_begin_books(connection, latest)
-        outages = await load_outages(connection, now.date() - OUTAGES_BEFORE)
+        outages = await load_outages(connection)
         pages: list[Page] = []
         for user, book in books.items():
             if await _log_all(connection, book, sorted(by_user[user], key=_felt), outages, now):
@@ -111,19 +109,6 @@ class MoodCommits:
         if pages:
             await save_books(connection, pages, now)
             saved.events = await append_milestones(connection, saved.streaks, now)
-
-
-async def append_milestones(
-    connection: PoolConnectionProxy, reckonings: Mapping[str, Reckoning], now: datetime
-) -> list[InboxEvent]:
-    """The events of all that were reached; the last statement of a transaction that saves the books as well."""
-    at = rfc3339(to_ms(now))
-    events = [
-        NewEvent(user, "streak.milestone", encode_body(StreakMilestone(at=at, days=days)))
-        for user, reckoning in reckonings.items()
-        for days in reckoning.reached
-    ]
-    return await append_within(connection, events) if events else []
 
 
 async def _log_all(

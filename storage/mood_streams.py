@@ -20,16 +20,17 @@ LEFT_AFTER_MS = 10_000  # longer than a batch lasts: what was taken and not sett
 
 
 class StreamEntry(Struct, frozen=True):
-    """What stands in a stream; *data* None: not an entry of ours."""
+    """What stands in a stream; *data* is empty if it is not an entry of ours."""
 
     id: str
-    data: bytes | None
+    data: bytes
 
 
 class MoodStream:
     """One shard, as one worker sees it. All raise: Unavailable."""
 
     def __init__(self, redis: ArqRedis, shard: int, worker: str) -> None:
+        self.shard = shard
         self._redis = redis
         self._key = keys.mood_stream(shard)
         self._worker = worker
@@ -98,4 +99,4 @@ def _entries(reply: Any) -> list[StreamEntry]:
 
 def _entry(pair: tuple[bytes, dict[bytes, bytes] | None]) -> StreamEntry:
     entry_id, fields = pair
-    return StreamEntry(entry_id.decode(), fields.get(FIELD) if fields else None)
+    return StreamEntry(entry_id.decode(), fields.get(FIELD, b"") if fields else b"")

@@ -5,7 +5,7 @@ after that (storage/inbox.py): heads come last, everywhere.
 """
 
 from collections.abc import Iterable, Mapping, Sequence, Set
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -13,10 +13,11 @@ from msgspec import Struct
 
 from domain.streak_book import Book, Reckoning, forget_day, reckon
 from domain.streaks import DAY, Stay
-from protocol.events import StreakUpdated
+from domain.times import rfc3339, to_ms
+from protocol.codec import encode_body
+from protocol.events import StreakMilestone, StreakUpdated
+from storage.inbox import InboxEvent, NewEvent, append_within
 from storage.postgres import Database
-
-OUTAGES_BEFORE = timedelta(days=400)  # are looked at: what is older has been reckoned with
 
 _COLUMNS = "user_id, timezone, felt_at, first_day, logged, frozen, free, repaired, repaired_on, told"
 _LOAD = f"select {_COLUMNS} from streaks where user_id = $1"  # noqa: S608  a constant
@@ -57,7 +58,7 @@ select exists (
 _STORED = """
 select user_id, felt_at, timezone, local_date from moods where user_id = any($1::uuid[]) and in_streak order by user_id, felt_at
 """
-_OUTAGES = "select first_day, last_day from outages where last_day >= $1"
+_OUTAGES = "select first_day, last_day from outages"  # few, and each counts for good
 
 
 class Page(Struct, frozen=True):
@@ -121,10 +122,23 @@ async def save_books(connection: PoolConnectionProxy, pages: Sequence[Page], now
     )
 
 
-async def load_outages(connection: PoolConnectionProxy | Database, since: date) -> frozenset[date]:
-    """All dates of outages that end on *since* or later."""
-    rows = await connection.fetch(_OUTAGES, since)
+async def load_outages(connection: PoolConnectionProxy | Database) -> frozenset[date]:
+    """All dates of outages."""
+    rows = await connection.fetch(_OUTAGES)
     return frozenset(day for first, last in rows for day in _days(first, last))
+
+
+async def append_milestones(
+    connection: PoolConnectionProxy, reckonings: Mapping[str, Reckoning], now: datetime
+) -> list[InboxEvent]:
+    """The events of all that were reached; the last statement of a transaction that saves the books as well."""
+    at = rfc3339(to_ms(now))
+    events = [
+        NewEvent(user, "streak.milestone", encode_body(StreakMilestone(at=at, days=days)))
+        for user, reckoning in reckonings.items()
+        for days in reckoning.reached
+    ]
+    return await append_within(connection, events) if events else []
 
 
 async def forget_entry(connection: PoolConnectionProxy, user: str, day: date, now: datetime) -> Reckoning | None:
@@ -133,24 +147,27 @@ async def forget_entry(connection: PoolConnectionProxy, user: str, day: date, no
     # Only now: another entry of the day may just have been deleted, or stored, by who held the lock.
     if book is None or await connection.fetchval(_COUNTS_STILL, user, day) or not forget_day(book, day):
         return None
-    reckoning = reckon(book, await load_outages(connection, now.date() - OUTAGES_BEFORE), now)
+    reckoning = reckon(book, await load_outages(connection), now)
     book.told.update(reckoning.reached)
     await save_books(connection, [Page(user, book, reckoning)], now)
     return reckoning
 
 
-async def reckon_due(database: Database, now: datetime, limit: int) -> dict[str, Reckoning]:
-    """Reckon up to *limit* books in which a date has closed, and say how they stand. Empty: none is due. Raises: Unavailable.
+async def reckon_due(database: Database, now: datetime, limit: int) -> tuple[dict[str, Reckoning], list[InboxEvent]]:
+    """Reckon up to *limit* books in which a date has closed: how they stand now, and events of milestones.
 
-    A freeze that is spent reaches no milestone, so nobody has an event to get.
+    Empty: none is due. An outage may join two runs, so that a milestone is reached without an entry. Raises: Unavailable.
     """
     async with database.transaction() as connection:
-        rows = await connection.fetch(_DUE, now, limit)
-        books = {str(row["user_id"]): _book(row) for row in rows}
-        outages = await load_outages(connection, now.date() - OUTAGES_BEFORE) if books else frozenset()
+        books = {str(row["user_id"]): _book(row) for row in await connection.fetch(_DUE, now, limit)}
+        if not books:
+            return {}, []
+        outages = await load_outages(connection)
         reckonings = {user: reckon(book, outages, now) for user, book in books.items()}
+        for user, found in reckonings.items():
+            books[user].told.update(found.reached)
         await save_books(connection, [Page(user, books[user], found) for user, found in reckonings.items()], now)
-    return reckonings
+        return reckonings, await append_milestones(connection, reckonings, now)
 
 
 async def rebuild_books(database: Database, users: Sequence[str], now: datetime) -> None:
@@ -164,7 +181,7 @@ async def rebuild_books(database: Database, users: Sequence[str], now: datetime)
         book.logged.add(row["local_date"])
     pages = []
     async with database.transaction() as connection:
-        outages = await load_outages(connection, date.min)
+        outages = await load_outages(connection)
         for user in sorted(books):
             reckoning = reckon(books[user], outages, now)
             books[user].told.update(reckoning.reached)

@@ -30,6 +30,7 @@ from workers.retry import Bury, Job, Permanent
 
 LINGER_MS = 200  # a drain waits so long for more
 LOOK_EVERY_S = 5
+NOT_SAVED = "This mood could not be saved. It has been kept for the operators."
 NEWS_WITHIN_MS = 6 * 3_600_000  # after it was felt, a mood is told to others; later it is history
 
 log = logging.getLogger("hugmood.moods")
@@ -93,54 +94,39 @@ class MoodWork:
             raise Permanent(f"not a mood: {error}") from error
 
     async def _settle(self, stream: MoodStream, entries: Sequence[StreamEntry]) -> None:
-        moods: list[QueuedMood] = []
+        readable: list[tuple[StreamEntry, QueuedMood]] = []
         for entry in entries:
             try:
-                moods.append(decode_mood(entry.data or b""))
+                readable.append((entry, decode_mood(entry.data)))
             except msgspec.DecodeError as error:
-                await self._give_up(entry.id, entry.data or b"", f"not a mood: {error}")
+                await self._give_up(stream, entry, f"not a mood: {error}")
         try:
-            await self._save(moods)
+            await self._save([mood for _, mood in readable])
         except Unavailable:
             raise
         except Exception as error:  # noqa: BLE001  told without what PostgreSQL quotes of the row
-            log.warning("moods are saved one by one", extra={"size": len(moods), "reason": _reason(error)})
-            await self._save_one_by_one(entries)
+            log.warning("moods are saved one by one", extra={"size": len(readable), "reason": _reason(error)})
+            for entry, mood in readable:  # one bad row must not take the others with it
+                await self._save_or_give_up(stream, entry, mood)
         await stream.settle(entries)
 
-    async def _save_one_by_one(self, entries: Sequence[StreamEntry]) -> None:
-        """One bad row must not take the others with it."""
-        for entry in entries:
-            try:
-                mood = decode_mood(entry.data or b"")
-            except msgspec.DecodeError:
-                continue  # given up already
-            try:
-                await self._save([mood])
-            except Unavailable:
-                raise
-            except Exception as error:  # noqa: BLE001  it is recorded
-                await self._give_up(entry.id, entry.data or b"", _reason(error))
-                await self._ringing.tell_each(
-                    [
-                        (
-                            mood.user,
-                            _rejected(
-                                mood,
-                                ErrorCode.INTERNAL,
-                                "This mood could not be saved. It has been kept for the operators.",
-                            ),
-                        )
-                    ]
-                )
+    async def _save_or_give_up(self, stream: MoodStream, entry: StreamEntry, mood: QueuedMood) -> None:
+        try:
+            await self._save([mood])
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001  it is recorded
+            await self._give_up(stream, entry, _reason(error))
+            await self._ringing.tell_each([(mood.user, _rejected(mood, ErrorCode.INTERNAL, NOT_SAVED))])
 
-    async def _give_up(self, entry_id: str, data: bytes, reason: str) -> None:
-        received_ms = int(entry_id.partition("-")[0])
-        payload = encode_job({"f": SAVE, "a": [data], "k": {}, "et": received_ms, "t": None})
+    async def _give_up(self, stream: MoodStream, entry: StreamEntry, reason: str) -> None:
+        received_ms = int(entry.id.partition("-")[0])
+        job_id = f"{SAVE}:{stream.shard}:{entry.id}"  # two streams may have an entry of the same id
+        payload = encode_job({"f": SAVE, "a": [entry.data], "k": {}, "et": received_ms, "t": None})
         await self._bury(
             DeadJob(
                 queue=Queue.MOODS,
-                job_id=f"{SAVE}:{entry_id}",
+                job_id=job_id,
                 function=SAVE,
                 enqueued_at=from_ms(received_ms),
                 tries=1,
@@ -148,7 +134,7 @@ class MoodWork:
                 payload=payload,
             )
         )
-        log.error("a mood was given up", extra={"entry": entry_id})
+        log.error("a mood was given up", extra={"job_id": job_id})
 
     async def _save(self, moods: Sequence[QueuedMood]) -> None:
         if not moods:

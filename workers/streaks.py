@@ -34,7 +34,11 @@ class StreakNights:
     async def reckon(self) -> None:
         """Reckon every streak that is due, and tell whose it is. Raises: Unavailable."""
         total = 0
-        while reckonings := await reckon_due(self._database, from_ms(self._clock()), BOOKS_AT_ONCE):
+        while True:
+            reckonings, events = await reckon_due(self._database, from_ms(self._clock()), BOOKS_AT_ONCE)
+            if not reckonings:
+                break
+            await self._ringing.ring(events)
             await self._ringing.tell_each([(user, streak_updated(found)) for user, found in reckonings.items()])
             total += len(reckonings)
         if total:

@@ -11,11 +11,10 @@ from domain.streaks import DAY, MILESTONES
 from domain.times import from_ms
 from hub.handlers.ports import Actor, Delivery
 from protocol.rest_moods import StreakDay, StreakView
-from storage.mood_commits import append_milestones
 from storage.postgres import Database
 from storage.streak_book import (
-    OUTAGES_BEFORE,
     Page,
+    append_milestones,
     load_book,
     load_outages,
     lock_books,
@@ -40,14 +39,14 @@ class StreakHandlers:
             return _nothing_yet(month or f"{now:%Y-%m}", now.date())
         this_month = f"{now.astimezone(ZoneInfo(book.timezone)):%Y-%m}"
         first = date.fromisoformat(f"{month or this_month}-01")
-        return view_of(book, await load_outages(self._database, min(first, now.date() - OUTAGES_BEFORE)), first, now)
+        return view_of(book, await load_outages(self._database), first, now)
 
     async def repair(self, actor: Actor, day: date) -> StreakView:
         """Repair *day*, one that was missed. Doing so again changes nothing. Raises: Conflict, when it cannot be done."""
         now = from_ms(self._clock())
         async with self._database.transaction() as connection:
             book = (await lock_books(connection, {actor.user})).get(actor.user)
-            outages = await load_outages(connection, now.date() - OUTAGES_BEFORE)
+            outages = await load_outages(connection)
             if book is None:
                 raise Conflict("There is no streak yet, so nothing can be repaired.")
             reckon(book, outages, now)
