@@ -166,13 +166,35 @@ def test_a_gentle_line_comes_once(ana: Diary) -> None:
     expect(prompt).to_be_hidden()
 
 
+def test_what_goes_with_moods_is_told_in_words(ana: Diary) -> None:
+    patterns = ana.page.locator("#patterns")
+    ana.window.log_at_once(felt(0))
+    expect(ana.entries).to_have_count(1)
+    ana.window.button("Look now").click()
+    expect(patterns).to_contain_text("there is 1 day so far", timeout=SAVED_MS)
+    expect(patterns).to_contain_text("Looked for today at")
+
+    did_run = [bool(0b1011_0010_0111_0100_1101_0010_1100 >> day & 1) for day in range(28)]
+    ana.window.log_at_once(
+        *(
+            felt(day, valence=(0.5 if ran else -0.2) + 0.01 * (day * 7 % 5), factors={"exercise": ran})
+            for day, ran in enumerate(did_run)
+        )
+    )
+    expect(ana.page.locator(".chart__dot")).to_have_count(28)
+    ana.window.button("Look now").click()
+    expect(patterns.locator(".pattern").first).to_contain_text("exercise", timeout=SAVED_MS)
+    expect(patterns.locator(".pattern").first).to_contain_text("An early hint, from 28 days")
+    expect(patterns).to_contain_text("need not be the cause")
+    ana.window.picture("moods-patterns")
+
+
 def felt(days_ago: int, **fields: object) -> dict[str, object]:
     """`mood.log`, of a moment some days ago where it is noon."""
     moment = datetime.now(UTC) - timedelta(days=days_ago)
     return {
         "id": uuid7(int(moment.timestamp() * 1000)),
         "mood": "tired",
-        "valence": -0.18,
         "timezone": where_it_is_noon(),
         "felt_at": moment.isoformat(),
     } | fields
