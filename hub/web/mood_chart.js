@@ -12,7 +12,7 @@ const RANGES = [
   [365, "1 year"],
 ];
 const HEIGHT_PX = 230;
-const BETWEEN_TICKS_PX = 72;
+const BETWEEN_TICKS_PX = 98; // the first and the last stand to one side
 const DOTS_MAX = 60;
 const MONTHS_FROM_DAYS = 180; // on the axis
 const LEVELS = [
@@ -89,7 +89,7 @@ function draw({ buckets, by, first, last }, width) {
     svg.append(svgElement("line", { class: level === 0 ? "chart__middle" : "chart__level", x1: box.left, x2: box.right, y1: y(level), y2: y(level) }));
     svg.append(svgElement("text", { class: "chart__text", x: box.left - 8, y: y(level) + 4, "text-anchor": "end" }, text));
   }
-  const dates = ticks(from.slice(0, 10), last, Math.max(2, Math.floor((box.right - box.left) / BETWEEN_TICKS_PX)));
+  const dates = ticks(from.slice(0, 10), last, Math.max(2, Math.floor((box.right - box.left) / BETWEEN_TICKS_PX) + 1));
   const nameOf = msOf(last) - msOf(from) > MONTHS_FROM_DAYS * DAY_MS ? shortMonth : shortDay;
   dates.forEach((date, index) => {
     const anchor = index === dates.length - 1 ? "end" : index === 0 ? "start" : "middle";

@@ -1,11 +1,10 @@
-/** What goes with one's moods, in the words of the hub, and how sure that is. */
+/** What goes with one's moods, in the words of the hub, and from how many days. */
 
 import { byId, element } from "./dom.js";
 import { dayAndTime } from "./times.js";
 import { toast } from "./toasts.js";
 import { Look } from "./trouble.js";
 
-const STRENGTHS = { early_hint: "An early hint", pattern: "A pattern" };
 const LOOK_EVERY_MS = 1_500;
 const LOOKS = 10;
 
@@ -52,7 +51,7 @@ export class MoodPatterns {
 
 function contentOf({ patterns, days, needed, computed_at: computedAt }) {
   if (patterns.length === 0) return [element("p", { class: "empty", text: emptyWords(days, needed, computedAt) })];
-  const items = patterns.map(({ sentence, strength, days: paired }) => element("li", { class: "pattern" }, element("p", { text: sentence }), element("p", { class: "quiet", text: `${STRENGTHS[strength]}, from ${paired} days` })));
+  const items = patterns.map(({ sentence, days: paired }) => element("li", { class: "pattern" }, element("p", { text: sentence }), element("p", { class: "quiet", text: `From ${paired} days` })));
   return [element("ul", { class: "list" }, ...items), element("p", { class: "quiet", text: "What goes together need not be the cause of each other. You know best what it means." })];
 }
 

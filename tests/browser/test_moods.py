@@ -184,7 +184,7 @@ def test_what_goes_with_moods_is_told_in_words(ana: Diary) -> None:
     expect(ana.page.locator(".chart__dot")).to_have_count(28)
     ana.window.button("Look now").click()
     expect(patterns.locator(".pattern").first).to_contain_text("exercise", timeout=SAVED_MS)
-    expect(patterns.locator(".pattern").first).to_contain_text("An early hint, from 28 days")
+    expect(patterns.locator(".pattern").first).to_contain_text("From 28 days")
     expect(patterns).to_contain_text("need not be the cause")
     ana.window.picture("moods-patterns")
 
