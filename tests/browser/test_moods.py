@@ -15,6 +15,11 @@ from tests.browser.window import ARRIVES_MS, BACK_MS, Window
 
 pytestmark = pytest.mark.browser
 MakeWindow = Callable[..., Window]
+OVERLAPPING_WORDS = """() => {
+    const boxes = [...document.querySelectorAll(".chart__text, .plane__word:not(.plane__word--crowded), .plane__edge")].map((node) => node.getBoundingClientRect());
+    const meet = (one, two) => one.left < two.right - 1 && two.left < one.right - 1 && one.top < two.bottom - 2 && two.top < one.bottom - 2;
+    return boxes.filter((one, at) => boxes.slice(at + 1).some((two) => meet(one, two))).length;
+}"""
 SAVED_MS = 20_000  # queue, worker, disk, and back; again with the same id if that did not work
 KEPT_MOODS = "Object.keys(localStorage).filter((key) => key.startsWith('hugmood.mood.')).length"
 
@@ -385,6 +390,10 @@ def test_it_fits_and_can_be_read(
     for fold in ("All words, in a list", "Note, tags, the day", "As a table"):
         ana.page.get_by_text(fold).click()
     look("open")
+    for reach in ("90 days", "1 year"):
+        with ana.page.expect_response("**/v1/moods/timeline?**"):
+            ana.window.button(reach).click()
+        assert ana.page.evaluate(OVERLAPPING_WORDS) == 0
     ana.window.button("Someone to talk to").click()
     expect(ana.page.locator("#care .resource").first).to_be_visible(timeout=ARRIVES_MS)
     look("care")
