@@ -1,9 +1,9 @@
 """A person's entries as days: what patterns are looked for in. Pure.
 
-Invariant: one value per local day for valence, arousal and each factor, and for each tag whether the day has it.
+Invariant: one value per local day for valence and for each factor, and for each tag whether the day has it.
 Several entries of a day become one so:
 
-- valence and arousal: the mean of the day's entries;
+- valence: the mean of the day's entries;
 - a tag: the day has it if any entry has it;
 - a factor that is yes or no: yes if any entry says yes, no if one says no and none yes;
 - a factor that is a number: the mean of those entries that tell it; where somebody mixes the two on one day, a yes is
@@ -27,7 +27,6 @@ class MoodEntry(Struct, frozen=True, gc=False):
 
     day: date  # on the calendar of whoever felt it
     valence: float
-    arousal: float
     tags: Sequence[str]
     factors: Mapping[str, float | bool]
 
@@ -36,7 +35,6 @@ class MoodDays(Struct, frozen=True):
     """Each by local date. *tags*: on which dates each was given."""
 
     valence: Mapping[date, float]
-    arousal: Mapping[date, float]
     factors: Mapping[str, Mapping[date, float | bool]]
     tags: Mapping[str, Set[date]]
 
@@ -44,26 +42,19 @@ class MoodDays(Struct, frozen=True):
 def merge_days(entries: Iterable[MoodEntry]) -> MoodDays:
     """One value per day. The order of *entries* does not matter."""
     valence: dict[date, list[float]] = defaultdict(list)
-    arousal: dict[date, list[float]] = defaultdict(list)
     factors: dict[str, dict[date, list[float | bool]]] = defaultdict(lambda: defaultdict(list))
     tags: dict[str, set[date]] = defaultdict(set)
     for entry in entries:
         valence[entry.day].append(entry.valence)
-        arousal[entry.day].append(entry.arousal)
         for name, value in entry.factors.items():
             factors[name][entry.day].append(value)
         for name in entry.tags:
             tags[name].add(entry.day)
     return MoodDays(
-        valence=_means(valence),
-        arousal=_means(arousal),
+        valence={day: math.fsum(values) / len(values) for day, values in valence.items()},
         factors={name: {day: _told(values) for day, values in days.items()} for name, days in factors.items()},
         tags=dict(tags),
     )
-
-
-def _means(days: Mapping[date, Sequence[float]]) -> dict[date, float]:
-    return {day: math.fsum(values) / len(values) for day, values in days.items()}
 
 
 def _told(values: Sequence[float | bool]) -> float | bool:

@@ -3,22 +3,14 @@
 Names stand as whoever logged them typed them.
 """
 
-from domain.mood_patterns import Course, Found
+from domain.patterns import Pattern
 
-_MOODS = {
-    (Course.VALENCE, True): "brighter moods",
-    (Course.VALENCE, False): "lower moods",
-    (Course.AROUSAL, True): "livelier moods",
-    (Course.AROUSAL, False): "calmer moods",
-}
-_LATER = {0: "", 1: " the day after"}
 DIGITS_MAX = 15
 
 
-def sentence(found: Found) -> str:
+def sentence(pattern: Pattern) -> str:
     """One pattern as a sentence."""
-    pattern = found.pattern
-    moods = _MOODS[found.goes_with, pattern.rho > 0] + _LATER[found.lag]
+    moods = "brighter moods" if pattern.rho > 0 else "lower moods"
     strength = pattern.strength.capitalize()
     if pattern.contrast is None:
         return f"{strength}: more “{pattern.name}” goes with {moods}, over {pattern.n} days."

@@ -5,9 +5,10 @@ never says what causes what.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set, Sized
 from datetime import date
 from enum import StrEnum
+from typing import TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -19,9 +20,11 @@ PATTERN_FROM_DAYS = 60
 DAYS_ON_EACH_SIDE_MIN = 8
 FALSE_DISCOVERIES_MAX = 0.10
 RHO_MIN = 0.3
+NAMES_MAX = 100  # factors, and as many tags: those of most days
 
 Days = Mapping[date, float]  # the mean valence of each local day that has an entry
 Factor = Mapping[date, float | bool]
+OfDays = TypeVar("OfDays", bound=Sized)
 
 
 class Strength(StrEnum):
@@ -67,7 +70,7 @@ def examine(days: Days, factors: Mapping[str, Factor], tags: Mapping[str, Set[da
     _refuse_what_is_not_finite(days, "valence")
     for name, factor in factors.items():
         _refuse_what_is_not_finite(factor, name)
-    tested = list(_test_each(days, factors, tags))
+    tested = list(_test_each(days, _of_most_days(factors), _of_most_days(tags)))
     adjusted = benjamini_hochberg([pattern.p for pattern in tested])
     patterns = [replace(pattern, q=q) for pattern, q in zip(tested, adjusted, strict=True)]
     return sorted(patterns, key=lambda pattern: (-abs(pattern.rho), pattern.name, pattern.is_tag))
@@ -82,6 +85,11 @@ def benjamini_hochberg(ps: Sequence[float]) -> list[float]:
         least = min(least, ps[at] * (len(ps) / (len(ps) - better)))
         adjusted[at] = least
     return adjusted
+
+
+def _of_most_days(named: Mapping[str, OfDays]) -> dict[str, OfDays]:
+    most = sorted(named, key=lambda name: (-len(named[name]), name))
+    return {name: named[name] for name in most[:NAMES_MAX]}
 
 
 # One factor or tag

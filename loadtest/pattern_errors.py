@@ -1,8 +1,8 @@
 """How often patterns are found where there are none: `python -m loadtest.pattern_errors`.
 
-People with moods, valence and arousal, and 20 factors that have nothing to do with them; all are AR(1), each day like
-the day before. Before the correction for many tests, at most 7 % of the pairs may pass at nominal 5 %. What counts after it
-is who is told anything at all: nominally one in ten, or fewer where |rho| must be larger than chance makes it.
+People with moods, and 20 factors that have nothing to do with them; all are AR(1), each day like the day before.
+Before the correction for many tests, at most 7 % of the pairs may pass at nominal 5 %. What counts after it is who is
+told anything at all: nominally one in ten, or fewer where |rho| must be larger than chance makes it.
 """
 
 import argparse
@@ -16,9 +16,8 @@ from msgspec import Struct
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from domain.mood_days import PAIRED_DAYS_MIN, MoodDays
-from domain.mood_patterns import examine_days
-from domain.patterns import FALSE_DISCOVERIES_MAX, Pattern
+from domain.mood_days import PAIRED_DAYS_MIN
+from domain.patterns import FALSE_DISCOVERIES_MAX, Pattern, examine
 from loadtest.arguments import count
 
 NOMINAL = 0.05
@@ -69,11 +68,10 @@ def person(days: int, phi: float, gaps: str, random: Generator, *, is_yes_no: bo
     """All tests of one person whose moods have nothing to do with anything."""
     on = GAPS[gaps](days, random)
     dates = [FIRST + timedelta(days=int(day)) for day in on]
-    moods, factors = np.split(series(2 + FACTORS, on, phi, random), [2])
-    valence, arousal = (dict(zip(dates, course.tolist(), strict=True)) for course in moods)
-    lived: list[list[float]] = ((factors > YES_ABOVE) if is_yes_no else factors).tolist()
-    named = {str(number): dict(zip(dates, values, strict=True)) for number, values in enumerate(lived)}
-    return [found.pattern for found in examine_days(MoodDays(valence, arousal, named, {}))]
+    lived = series(1 + FACTORS, on, phi, random)
+    factors = (lived[1:] > YES_ABOVE) if is_yes_no else lived[1:]
+    moods, *named = (dict(zip(dates, values.tolist(), strict=True)) for values in (lived[0], *factors))
+    return examine(moods, {str(number): factor for number, factor in enumerate(named)}, {})
 
 
 def measure(pairs: int, days: int, phi: float, seed: int, *, gaps: str = "none", is_yes_no: bool = False) -> Errors:

@@ -231,12 +231,10 @@ class Strength(StrEnum):
 
 
 class MoodPattern(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Something that goes with valence or arousal; what causes what, nobody can say from this."""
+    """Something that goes with the valence of the same days; what causes what, nobody can say from this."""
 
     kind: str  # factor or tag
     name: str
-    goes_with: str  # valence or arousal
-    lag: int  # days by which the mood comes later
     strength: Strength
     rho: float
     days: int  # paired

@@ -38,7 +38,7 @@ async def load_entries(database: Database, user: str, now: datetime) -> list[Moo
     first = now.date() - timedelta(days=DAYS_MAX - 1)
     rows = await database.fetch(
         """
-        select local_date, valence, arousal, tags, factors from moods
+        select local_date, valence, tags, factors from moods
         where user_id = $1 and felt_at >= $2 and local_date >= $3
         order by felt_at desc, id desc limit $4
         """,
@@ -57,7 +57,6 @@ def _entry(row: asyncpg.Record) -> MoodEntry:
     return MoodEntry(
         day=row["local_date"],
         valence=row["valence"],
-        arousal=row["arousal"],
         tags=row["tags"],
         factors=_factors.decode(row["factors"]) if row["factors"] is not None else {},
     )

@@ -13,9 +13,8 @@ from datetime import datetime, timedelta
 
 from domain.errors import Unavailable
 from domain.mood_days import PAIRED_DAYS_MIN, MoodEntry, merge_days
-from domain.mood_patterns import Found, find_in_days
 from domain.pattern_words import sentence
-from domain.patterns import Strength
+from domain.patterns import Pattern, Strength, examine
 from domain.times import from_ms, rfc3339, to_ms
 from protocol import rest_moods
 from protocol.rest_moods import MoodPattern, MoodPatterns
@@ -109,25 +108,24 @@ def night_of(now: datetime) -> datetime:
 def find_patterns(entries: Sequence[MoodEntry], now: datetime) -> MoodPatterns:
     """What is told to the one who has logged *entries*. Computes for up to a second: not on the event loop."""
     days = merge_days(entries)
+    tested = examine(days.valence, days.factors, days.tags)
     return MoodPatterns(
         computed_at=rfc3339(to_ms(now)),
         days=len(days.valence),
         needed=PAIRED_DAYS_MIN,
-        patterns=[_told(found) for found in find_in_days(days)],
+        patterns=[_told(pattern) for pattern in tested if pattern.is_told],
     )
 
 
-def _told(found: Found) -> MoodPattern:
-    pattern, contrast = found.pattern, found.pattern.contrast
+def _told(pattern: Pattern) -> MoodPattern:
+    contrast = pattern.contrast
     return MoodPattern(
         kind="tag" if pattern.is_tag else "factor",
         name=pattern.name,
-        goes_with=found.goes_with,
-        lag=found.lag,
         strength=_STRENGTHS[pattern.strength],
         rho=pattern.rho,
         days=pattern.n,
-        sentence=sentence(found),
+        sentence=sentence(pattern),
         difference=contrast.difference if contrast is not None else None,
         days_with=contrast.days_with if contrast is not None else None,
         days_without=contrast.days_without if contrast is not None else None,

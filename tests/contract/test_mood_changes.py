@@ -88,7 +88,7 @@ async def stage(database_url: str) -> AsyncIterator[Stage]:
 async def test_what_is_left_out_stays_and_null_takes_away(stage: Stage) -> None:
     """Many random edits, held against a plain dictionary."""
     dice = random.Random(7)
-    mood = await stage.mood("first", mood="calm", valence=0.25, arousal=-0.5, tags=["work"], factors='{"sleep": 7}')
+    mood = await stage.mood("first", mood="calm", valence=0.25, arousal=-0.5, tags=["work"], factors={"sleep": 7})
     model: dict[str, Any] = {
         "mood": "calm",
         "valence": 0.25,

@@ -145,7 +145,7 @@ async def test_others_learn_neither_note_nor_tags_nor_where_and_when_exactly_one
     await befriend(database, [ana, ben])
     await let_see_moods(database, ana, Audience.FRIENDS)
     mood = seeded(
-        ana, note=b"sealed", tags=["doctor"], factors='{"pills": 2}', timezone="Asia/Tokyo", visibility="friends"
+        ana, note=b"sealed", tags=["doctor"], factors={"pills": 2}, timezone="Asia/Tokyo", visibility="friends"
     )
     await save_moods(database, [mood])
     own = await load_mood(database, ana, mood.id)

@@ -3,7 +3,6 @@
 import random
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from itertools import product
 from typing import Any
 
 import msgspec
@@ -12,15 +11,15 @@ import pandas as pd
 import pytest
 from scipy import special, stats
 
-from deploy.demo.entries import entries_of
+from deploy.demo.entries import DemoEntry, entries_of
 from deploy.demo.people import person
-from domain.times import rfc3339
+from domain.times import from_ms, rfc3339
 from protocol.rest_moods import MoodPatterns
 from storage import mood_patterns
 from storage.mood_patterns import load_patterns, save_patterns
 from storage.postgres import Database
-from tests.support.people import make_users
-from tests.support.stored_moods import NOW, NOW_MS, TODAY, demo_mood, make_partitions, mood, store
+from tests.support.moods import NOW, SeededMood, felt, felt_ago, save_moods
+from tests.support.people import NOW_MS, make_users
 from workers.patterns import PatternCare
 
 pytestmark = pytest.mark.contract
@@ -32,7 +31,6 @@ Row = dict[str, Any]
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
     async with Database(database_url) as database:
-        await make_partitions(database)
         yield database
 
 
@@ -55,20 +53,17 @@ async def expected_for(database: Database, user: str) -> list[Row]:
     """What should be told of *user*, by what is stored."""
     rows = await database.fetch("select * from moods where user_id = $1", user)
     frame = pd.DataFrame([dict(row) for row in rows])
-    moods = frame.groupby("local_date")[["valence", "arousal"]].mean()
+    moods = frame.groupby("local_date")["valence"].mean()
     moods.index = pd.to_datetime(moods.index)
     kept = {("factor", name): column for name, column in by_factor(frame).items()}
     kept |= {("tag", name): column for name, column in by_tag(frame, moods.index).items()}
     tested = []
-    for course, lag, ((kind, name), column) in product(("valence", "arousal"), (0, 1), kept.items()):
-        later = moods[course].reindex(moods.index + pd.Timedelta(days=lag)).set_axis(moods.index)
-        paired = pd.concat([later, column], axis=1, keys=["mood", "kept"]).dropna().astype(float).sort_index()
+    for (kind, name), column in kept.items():
+        paired = pd.concat([moods, column], axis=1, keys=["mood", "kept"]).dropna().astype(float).sort_index()
         if (row := examined_by_scipy(paired)) is not None:
-            tested.append({"kind": kind, "name": name, "goes_with": course, "lag": lag, **row})
+            tested.append({"kind": kind, "name": name, **row})
     adjusted = stats.false_discovery_control([row["p"] for row in tested]) if tested else []
-    told = [row for row, q in zip(tested, adjusted, strict=True) if q <= 0.1 and abs(row["rho"]) >= 0.3]
-    same_day = {(row["kind"], row["name"], row["goes_with"]) for row in told if not row["lag"]}
-    return [row for row in told if not row["lag"] or (row["kind"], row["name"], row["goes_with"]) not in same_day]
+    return [row for row, q in zip(tested, adjusted, strict=True) if q <= 0.1 and abs(row["rho"]) >= 0.3]
 
 
 def by_factor(frame: pd.DataFrame) -> dict[str, pd.Series]:
@@ -102,9 +97,21 @@ def examined_by_scipy(paired: pd.DataFrame) -> Row | None:
     return row
 
 
-def comparable(rows: list[Row]) -> dict[tuple[str, str, str, int], Row]:
+def comparable(rows: list[Row]) -> dict[tuple[str, str], Row]:
     rows = [{name: value for name, value in row.items() if name not in {"p", "sentence"}} for row in rows]
-    return {(row.pop("kind"), row.pop("name"), row.pop("goes_with"), row.pop("lag")): row for row in rows}
+    return {(row.pop("kind"), row.pop("name")): row for row in rows}
+
+
+def demo_mood(user: str, entry: DemoEntry) -> SeededMood:
+    """*entry* as *user*'s."""
+    return felt(
+        user,
+        from_ms(entry.felt_at_ms),
+        valence=entry.valence,
+        tags=entry.tags,
+        factors=entry.factors,
+        timezone=entry.timezone,
+    )
 
 
 @pytest.mark.parametrize("days", [30, 90, 380])
@@ -112,7 +119,7 @@ async def test_it_is_what_pandas_and_scipy_find(database: Database, care: Patter
     users = await make_users(database, 8)
     people = [person(SEED, number) for number in range(len(users))]
     for user, who in zip(users, people, strict=True):
-        await store(database, [demo_mood(user, entry) for entry in entries_of(SEED, who, days, NOW_MS)])
+        await save_moods(database, [demo_mood(user, entry) for entry in entries_of(SEED, who, days, NOW_MS)])
     true = unrelated = 0
     for user, who in zip(users, people, strict=True):
         found = await found_for(database, care, user)
@@ -121,7 +128,7 @@ async def test_it_is_what_pandas_and_scipy_find(database: Database, care: Patter
         assert told.keys() == expected.keys()
         for what, row in told.items():
             assert row == pytest.approx(expected[what], abs=1e-9), what
-        names = {name for _, name, _, _ in told}
+        names = {name for _, name in told}
         true, unrelated = true + len(names & who.effects.keys()), unrelated + len(names & who.unrelated)
         logged = await database.fetchval("select count(distinct local_date) from moods where user_id = $1", user)
         assert (found.days, found.needed, found.computed_at) == (logged, 21, rfc3339(NOW_MS))
@@ -138,7 +145,9 @@ def noise(n: int, seed: int = 1) -> list[float]:
 @pytest.mark.parametrize(("n", "strength"), [(20, None), (21, "early_hint"), (59, "early_hint"), (60, "pattern")])
 async def test_how_many_days_it_takes(database: Database, care: PatternCare, n: int, strength: str | None) -> None:
     (ana,) = await make_users(database, 1)
-    await store(database, [mood(ana, ago, value, factors={"sleep": 7 + value}) for ago, value in enumerate(noise(n))])
+    await save_moods(
+        database, [felt_ago(ana, ago, value, factors={"sleep": 7 + value}) for ago, value in enumerate(noise(n))]
+    )
     found = await found_for(database, care, ana)
     assert [(each.name, each.strength, each.days) for each in found.patterns] == [("sleep", strength, n)] * bool(
         strength
@@ -153,8 +162,8 @@ async def test_a_tag_takes_eight_days_with_and_without(
     (ana,) = await make_users(database, 1)
     values = noise(40)
     least = sorted(values)[-yes]
-    moods = [mood(ana, ago, value, tags=["Café"] if value >= least else []) for ago, value in enumerate(values)]
-    await store(database, moods)
+    moods = [felt_ago(ana, ago, value, tags=["Café"] if value >= least else []) for ago, value in enumerate(values)]
+    await save_moods(database, moods)
     told = (await found_for(database, care, ana)).patterns
     assert [(each.kind, each.days_with, each.days_without) for each in told] == [("tag", yes, 40 - yes)] * is_told
     assert all("“Café” goes with brighter moods: +" in each.sentence for each in told)
@@ -164,10 +173,10 @@ async def test_several_entries_of_a_day_are_one_day(database: Database, care: Pa
     (ana,) = await make_users(database, 1)
     values = noise(25)
     for ago, value in enumerate(values):
-        day = mood(ana, ago, value)
-        rest = {"factors": {"walk": value > 0}, "tags": ["evening"] if value > 0 else []}
-        earlier = {"felt_at": day.felt_at - timedelta(hours=3), "valence": value / 2}
-        await store(database, [day, msgspec.structs.replace(day, **earlier, **rest)])
+        late = felt_ago(ana, ago, value)
+        tags = ["evening"] if value > 0 else []
+        early = felt(ana, late.felt_at - timedelta(hours=3), valence=value / 2, tags=tags, factors={"walk": value > 0})
+        await save_moods(database, [late, early])
     found = await found_for(database, care, ana)
     assert found.days == 25
     assert {(each.name, each.days, each.days_with) for each in found.patterns} == {
@@ -181,8 +190,8 @@ async def test_several_entries_of_a_day_are_one_day(database: Database, care: Pa
 async def test_another_users_days_are_never_mixed_in(database: Database, care: PatternCare) -> None:
     ana, ben, cleo = await make_users(database, 3)
     for user, sign in ((ana, 1), (ben, -1)):
-        moods = [mood(user, ago, value, factors={"sleep": sign * value}) for ago, value in enumerate(noise(40))]
-        await store(database, moods)
+        moods = [felt_ago(user, ago, value, factors={"sleep": sign * value}) for ago, value in enumerate(noise(40))]
+        await save_moods(database, moods)
     rhos = [[each.rho for each in (await found_for(database, care, user)).patterns] for user in (ana, ben)]
     assert rhos == [[1.0], [-1.0]]
     assert (await found_for(database, care, cleo)).days == 0
@@ -193,16 +202,17 @@ async def test_another_users_days_are_never_mixed_in(database: Database, care: P
 
 async def test_days_of_the_last_four_hundred_count(database: Database, care: PatternCare) -> None:
     (ana,) = await make_users(database, 1)
-    old = [mood(ana, ago, value, factors={"sleep": 7 + value}) for ago, value in enumerate(noise(430)) if ago >= 370]
-    await store(database, old)
+    old = [
+        felt_ago(ana, ago, value, factors={"sleep": 7 + value}) for ago, value in enumerate(noise(430)) if ago >= 370
+    ]
+    await save_moods(database, old)
     found = await found_for(database, care, ana)
     assert found.days == 30
     assert [each.days for each in found.patterns] == [30]
     # Its date is the 400th back, though where it was felt that day had begun before UTC's.
-    first = mood(ana, 399, 0.5)
+    first = NOW - timedelta(days=399)
     await database.execute("delete from moods")
-    await store(database, [msgspec.structs.replace(first, felt_at=first.felt_at - timedelta(hours=25))])
-    assert first.local_date == TODAY - timedelta(days=399)
+    await save_moods(database, [felt(ana, first - timedelta(hours=25), day=first.date())])
     assert (await found_for(database, care, ana)).days == 1
 
 
@@ -210,8 +220,8 @@ async def test_of_very_many_entries_the_newest_count(
     database: Database, care: PatternCare, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (ana,) = await make_users(database, 1)
-    moods = [mood(ana, ago, value) for ago, value in enumerate(noise(10)) for _ in range(3)]
-    await store(database, moods)
+    moods = [felt_ago(ana, ago, value) for ago, value in enumerate(noise(10)) for _ in range(3)]
+    await save_moods(database, moods)
     monkeypatch.setattr(mood_patterns, "ENTRIES_MAX", 30)
     assert (await found_for(database, care, ana)).days == 10
     for most in (29, 28, 27):  # the tenth day lacks something

@@ -9,14 +9,14 @@ from domain.errors import Unavailable
 from domain.times import to_ms
 from storage.mood_patterns import load_patterns
 from storage.postgres import Database
+from tests.support.moods import NOW, felt_ago, save_moods
 from tests.support.people import make_users
-from tests.support.stored_moods import NOW, make_partitions, mood, store
 from workers import patterns
 from workers.patterns import PatternCare, night_of
 
 pytestmark = pytest.mark.contract
 
-NIGHT = datetime(2020, 6, 15, 2, tzinfo=UTC)
+NIGHT = datetime(2026, 5, 28, 2, tzinfo=UTC)
 DAY = timedelta(days=1)
 
 
@@ -33,7 +33,6 @@ class Clock:
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
     async with Database(database_url) as database:
-        await make_partitions(database)
         yield database
 
 
@@ -58,7 +57,9 @@ async def times(database: Database) -> dict[str, datetime]:
 async def test_all_who_logged_in_the_last_week_get_new_ones(database: Database, clock: Clock, count: int) -> None:
     users = await make_users(database, count + 2)
     *lately, long_ago, _never = users
-    await store(database, [mood(user, ago, 0.5) for user in lately for ago in (0, 6)] + [mood(long_ago, 8, 0.5)])
+    await save_moods(
+        database, [felt_ago(user, ago, 0.5) for user in lately for ago in (0, 6)] + [felt_ago(long_ago, 8, 0.5)]
+    )
     await PatternCare(database, clock).go_on()
     assert await times(database) == dict.fromkeys(lately, NOW)
 
@@ -66,7 +67,7 @@ async def test_all_who_logged_in_the_last_week_get_new_ones(database: Database, 
 @pytest.mark.usefixtures("small_pages")
 async def test_once_a_night_each_also_by_a_worker_that_knows_nothing(database: Database, clock: Clock) -> None:
     users = await make_users(database, 7)
-    await store(database, [mood(user, 0, 0.5) for user in users])
+    await save_moods(database, [felt_ago(user, 0, 0.5) for user in users])
     first = PatternCare(database, clock)
     await first.go_on()
     clock.now += timedelta(minutes=1)
@@ -86,7 +87,7 @@ async def test_a_night_goes_on_where_it_was_broken_off(
     database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     users = await make_users(database, 10)
-    await store(database, [mood(user, 0, 0.5) for user in users])
+    await save_moods(database, [felt_ago(user, 0, 0.5) for user in users])
     care, found = PatternCare(database, clock), []
     find = care.find
 
@@ -111,7 +112,7 @@ async def test_a_run_ends_with_its_page_when_its_time_is_up(
     database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     users = await make_users(database, 7)
-    await store(database, [mood(user, 0, 0.5) for user in users])
+    await save_moods(database, [felt_ago(user, 0, 0.5) for user in users])
     monkeypatch.setattr(patterns, "RUN_S", 0)
     care = PatternCare(database, clock)
     for done in (3, 6, 7):
@@ -123,7 +124,7 @@ async def test_one_whose_entries_make_trouble_stops_nobody(
     database: Database, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     users = await make_users(database, 5)
-    await store(database, [mood(user, 0, 0.5, factors={"sleep": 7}) for user in users])
+    await save_moods(database, [felt_ago(user, 0, 0.5, factors={"sleep": 7}) for user in users])
     await database.execute("update moods set factors = 'not JSON' where user_id = $1", users[1])
     await PatternCare(database, clock).go_on()
     assert set(await times(database)) == {*users} - {users[1]}
@@ -132,7 +133,7 @@ async def test_one_whose_entries_make_trouble_stops_nobody(
 
 async def test_those_who_have_asked_since_the_night_began_are_not_found_again(database: Database, clock: Clock) -> None:
     ana, ben = await make_users(database, 2)
-    await store(database, [mood(user, 0, 0.5) for user in (ana, ben)])
+    await save_moods(database, [felt_ago(user, 0, 0.5) for user in (ana, ben)])
     care = PatternCare(database, clock)
     await care.find(ana)
     clock.now += timedelta(hours=1)

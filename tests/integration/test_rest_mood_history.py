@@ -61,7 +61,7 @@ async def test_one_entry_in_full(server: RestServer) -> None:
         arousal=-0.1,
         intensity=0.7,
         tags=["work"],
-        factors='{"sleep_hours":7.5,"exercise":true}',
+        factors={"sleep_hours": 7.5, "exercise": True},
         visibility="friends",
         timezone="Asia/Tokyo",
     )

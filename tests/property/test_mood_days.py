@@ -18,14 +18,13 @@ ENTRIES = st.builds(
     MoodEntry,
     day=DAYS,
     valence=PARTS,
-    arousal=PARTS,
     tags=st.lists(st.sampled_from(["Friends", "friends", "work"]), unique=True),
     factors=st.dictionaries(st.sampled_from(["coffee", "walk", "mixed"]), st.booleans() | st.floats(-1e6, 1e6)),
 )
 
 
 def entry(day: int, *, tags: tuple[str, ...] = (), **factors: float | bool) -> MoodEntry:
-    return MoodEntry(date(2026, 2, day), 0.0, 0.0, tags, factors)
+    return MoodEntry(date(2026, 2, day), 0.0, tags, factors)
 
 
 @given(st.lists(ENTRIES, max_size=30), st.randoms(use_true_random=False))
@@ -39,7 +38,7 @@ def test_the_order_of_entries_does_not_matter(entries: list[MoodEntry], shuffled
 def test_each_day_has_one_value_of_what_it_was_told(entries: list[MoodEntry]) -> None:
     days = merge_days(entries)
     logged = {each.day for each in entries}
-    assert days.valence.keys() == days.arousal.keys() == logged
+    assert days.valence.keys() == logged
     for name in {name for each in entries for name in each.factors}:
         assert days.factors[name].keys() == {each.day for each in entries if name in each.factors}
     for name in {name for each in entries for name in each.tags}:
@@ -48,11 +47,9 @@ def test_each_day_has_one_value_of_what_it_was_told(entries: list[MoodEntry]) ->
 
 @given(st.lists(ENTRIES, min_size=1, max_size=30))
 def test_moods_of_a_day_are_their_mean(entries: list[MoodEntry]) -> None:
-    frame = pd.DataFrame([(each.day, each.valence, each.arousal) for each in entries], columns=["day", "v", "a"])
-    means = frame.groupby("day").mean()
-    days = merge_days(entries)
-    assert days.valence == pytest.approx(means["v"].to_dict(), abs=1e-12)
-    assert days.arousal == pytest.approx(means["a"].to_dict(), abs=1e-12)
+    frame = pd.DataFrame([(each.day, each.valence) for each in entries], columns=["day", "valence"])
+    means = frame.groupby("day")["valence"].mean()
+    assert merge_days(entries).valence == pytest.approx(means.to_dict(), abs=1e-12)
 
 
 @pytest.mark.parametrize(

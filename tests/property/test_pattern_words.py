@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.mood_patterns import Course, Found
 from domain.pattern_words import sentence, signed
 from domain.patterns import Contrast, Pattern, Strength
 
@@ -16,7 +15,7 @@ DIFFERENCES = st.floats(-2, 2).filter(lambda difference: abs(difference) > 1e-9)
 
 
 @st.composite
-def found(draw: st.DrawFn, name: str = "walk") -> Found:
+def patterns(draw: st.DrawFn, name: str = "walk") -> Pattern:
     """Anything that could be told."""
     n = draw(st.integers(21, 400))
     with_ = draw(st.integers(8, n - 8))
@@ -26,13 +25,12 @@ def found(draw: st.DrawFn, name: str = "walk") -> Found:
         rho = -rho
     strength = Strength.PATTERN if n >= 60 else Strength.EARLY_HINT
     contrast = Contrast(difference, with_, n - with_) if difference is not None else None
-    pattern = Pattern(name, contrast is not None, strength, rho, 0.001, 0.01, n, float(n), contrast)
-    return Found(pattern, draw(st.sampled_from(Course)), draw(st.sampled_from((0, 1))))
+    return Pattern(name, contrast is not None, strength, rho, 0.001, 0.01, n, float(n), contrast)
 
 
-def of(rho: float, n: int, contrast: Contrast | None = None, goes_with: Course = Course.VALENCE, lag: int = 0) -> Found:
+def of(rho: float, n: int, contrast: Contrast | None = None) -> Pattern:
     strength = Strength.PATTERN if n >= 60 else Strength.EARLY_HINT
-    return Found(Pattern("walk", False, strength, rho, 0.001, 0.01, n, 40.0, contrast), goes_with, lag)
+    return Pattern("walk", False, strength, rho, 0.001, 0.01, n, 40.0, contrast)
 
 
 @pytest.mark.parametrize(
@@ -47,41 +45,34 @@ def of(rho: float, n: int, contrast: Contrast | None = None, goes_with: Course =
             "Pattern: “walk” goes with lower moods: −0.04 on 30 days with, 31 days without.",
         ),
         (of(0.5, 44), "Early hint: more “walk” goes with brighter moods, over 44 days."),
-        (of(-0.5, 60, lag=1), "Pattern: more “walk” goes with lower moods the day after, over 60 days."),
-        (
-            of(0.5, 59, Contrast(0.3, 20, 39), Course.AROUSAL, 1),
-            "Early hint: “walk” goes with livelier moods the day after: +0.3 on 20 days with, 39 days without.",
-        ),
-        (of(-0.5, 365, goes_with=Course.AROUSAL), "Pattern: more “walk” goes with calmer moods, over 365 days."),
+        (of(-0.5, 60), "Pattern: more “walk” goes with lower moods, over 60 days."),
     ],
 )
-def test_it_is_said_in_plain_words(one: Found, words: str) -> None:
+def test_it_is_said_in_plain_words(one: Pattern, words: str) -> None:
     assert sentence(one) == words
 
 
-@given(found())
-def test_nothing_is_called_a_cause_and_nobody_is_told_what_to_do(one: Found) -> None:
+@given(patterns())
+def test_nothing_is_called_a_cause_and_nobody_is_told_what_to_do(one: Pattern) -> None:
     said = sentence(one).lower()
     assert "goes with" in said
     wrong = r"\b(caus\w*|because|mak(e|es|ing)|due|lead\w*|improv\w*|should|must|try|better|worse|bad|fail\w*|depress\w*|avoid)\b"
     assert not re.search(wrong, said)
 
 
-@given(found())
-def test_it_says_how_sure_which_way_when_and_on_how_many_days(one: Found) -> None:
-    said, pattern = sentence(one), one.pattern
-    assert said.startswith("Pattern: " if pattern.n >= 60 else "Early hint: ")
-    ways = {Course.VALENCE: ("brighter", "lower"), Course.AROUSAL: ("livelier", "calmer")}[one.goes_with]
-    assert re.search(rf"goes with {ways[pattern.rho < 0]} moods( the day after)?[:,]", said)
-    assert ("the day after" in said) == (one.lag == 1)
+@given(patterns())
+def test_it_says_how_sure_which_way_and_on_how_many_days(one: Pattern) -> None:
+    said = sentence(one)
+    assert said.startswith("Pattern: " if one.n >= 60 else "Early hint: ")
+    assert re.search(rf"goes with {'lower' if one.rho < 0 else 'brighter'} moods[:,]", said)
     numbers = [int(number) for number in re.findall(r"(?<![.\d])\d+(?= days)", said)]
-    contrast = pattern.contrast
-    assert numbers == ([contrast.days_with, contrast.days_without] if contrast else [pattern.n])
+    contrast = one.contrast
+    assert numbers == ([contrast.days_with, contrast.days_without] if contrast else [one.n])
 
 
-@given(st.text(min_size=1, max_size=32).flatmap(found))
-def test_names_stand_as_they_were_typed(one: Found) -> None:
-    assert f"“{one.pattern.name}” goes with" in sentence(one)
+@given(st.text(min_size=1, max_size=32).flatmap(patterns))
+def test_names_stand_as_they_were_typed(one: Pattern) -> None:
+    assert f"“{one.name}” goes with" in sentence(one)
 
 
 @given(DIFFERENCES)

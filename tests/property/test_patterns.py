@@ -72,6 +72,15 @@ def test_what_is_told_keeps_all_rules(person) -> None:
             assert abs(pattern.rho) >= 0.3
 
 
+@given(people())
+def test_all_factors_and_tags_are_tested_once_and_corrected_together(person) -> None:
+    tested = examine(*person)
+    named = [(pattern.is_tag, pattern.name) for pattern in tested]
+    assert len(set(named)) == len(named)
+    expected = stats.false_discovery_control([pattern.p for pattern in tested]) if tested else []
+    assert [pattern.q for pattern in tested] == pytest.approx(list(expected), abs=1e-12)
+
+
 @given(people(), st.randoms(use_true_random=False))
 def test_the_order_of_days_and_names_changes_nothing(person, shuffled) -> None:
     def shuffle(mapping):
@@ -123,6 +132,25 @@ def test_what_was_tested_beside_it_makes_a_pattern_less_sure() -> None:
     among = {str(number): series(noise(40, 3 + number)) for number in range(20)}
     beside = next(each for each in examine(days, {"follows": follows} | among, {}) if each.name == "follows")
     assert alone.q == alone.p == beside.p < beside.q
+
+
+def test_only_moods_of_the_same_day_count() -> None:
+    moods = noise(60)
+    days = series(moods)
+    assert [found.name for found in told(days, {"same day": days})] == ["same day"]
+    for shifted in (moods[1:], [0.0, *moods]):
+        assert told(days, {"another day": series(shifted)}) == []
+
+
+def test_of_very_many_names_those_of_most_days_are_tested() -> None:
+    days = series(noise(60))
+    factors = {f"{number:03}": series(noise(60 - number % 30, number)) for number in range(150)}
+    tags = {f"{number:03}": set(random.Random(number).sample(list(days), 8 + number % 30)) for number in range(150)}
+    tested = examine(days, factors, tags)
+    for is_tag, named in ((False, factors), (True, tags)):
+        seen = {found.name for found in tested if found.is_tag is is_tag}
+        assert len(seen) == 100
+        assert min(len(named[name]) for name in seen) >= max(len(named[name]) for name in named.keys() - seen)
 
 
 # Thresholds

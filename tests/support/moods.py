@@ -1,6 +1,7 @@
 """Moods put straight into the database, for tests of what comes after they were saved."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -12,6 +13,8 @@ from domain.times import from_ms, to_ms
 from storage import partitions
 from storage.postgres import Database
 from tests.support.people import NOW_MS
+
+NOW = from_ms(NOW_MS)
 
 
 class SeededMood(Struct, frozen=True, kw_only=True):
@@ -26,7 +29,7 @@ class SeededMood(Struct, frozen=True, kw_only=True):
     intensity: float | None = None
     note: bytes | None = None
     tags: Sequence[str] = ()
-    factors: str | None = None
+    factors: Mapping[str, float | bool] | None = None
     visibility: str = "private"
     timezone: str = "UTC"
     in_streak: bool = True
@@ -45,6 +48,11 @@ def felt(user: str, felt_at: datetime, **fields: Any) -> SeededMood:
 def seeded(user: str, ms: int = 0, **fields: Any) -> SeededMood:
     """A mood of *user*, felt *ms* after `NOW_MS`."""
     return felt(user, from_ms(NOW_MS + ms), **fields)
+
+
+def felt_ago(user: str, days: int, valence: float, **fields: Any) -> SeededMood:
+    """A mood of *user*, felt *days* before `NOW`."""
+    return felt(user, NOW - timedelta(days=days), valence=valence, **fields)
 
 
 async def make_months(database: Database, first: datetime, last: datetime) -> None:
@@ -92,7 +100,7 @@ async def save_moods(database: Database, moods: Sequence[SeededMood]) -> None:
                     mood.intensity,
                     mood.note,
                     list(mood.tags),
-                    mood.factors,
+                    json.dumps(dict(mood.factors)) if mood.factors else None,
                     mood.visibility,
                     mood.timezone,
                     mood.local_date,
