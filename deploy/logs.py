@@ -15,7 +15,7 @@ TAIL_BYTES = 16 * 1024
 
 # Attributes every record has; whatever else is on one was handed over as `extra`.
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-_PRIVATE = frozenset({"token", "access_token", "refresh_token", "password", "secret", "text", "body", "email"})
+_PRIVATE = frozenset({"token", "access_token", "refresh_token", "password", "secret", "text", "body", "email", "note"})
 
 
 class _Entry(msgspec.Struct):

@@ -63,7 +63,7 @@ async def serve(settings: WorkerSettings) -> None:
         link = RedisLink(settings.redis_url)
         await stack.enter_async_context(link)
         bury = partial(dead_jobs.save, database)
-        jobs = _jobs(settings, database, link, redis, bury)
+        jobs = _jobs(settings, database, link, redis, bury, counts)
         runners = [
             Runner(queue, jobs[queue], redis, bury, counts, poll_delay_s=POLL_DELAYS_S.get(queue, POLL_DELAY_S))
             for queue in settings.queues
@@ -85,7 +85,7 @@ async def serve(settings: WorkerSettings) -> None:
 
 
 def _jobs(
-    settings: WorkerSettings, database: Database, link: RedisLink, redis: ArqRedis, bury: Bury
+    settings: WorkerSettings, database: Database, link: RedisLink, redis: ArqRedis, bury: Bury, counts: JobCounts
 ) -> dict[Queue, Sequence[Job]]:
     """A worker is no node: it takes part in the directory and the doorbell, but nobody is connected to it."""
     name = f"worker-{os.urandom(8).hex()}"
@@ -100,6 +100,7 @@ def _jobs(
         ringing,
         bury,
         partial(load_viewers, database),
+        counts,
     )
     return {
         Queue.CARE: [

@@ -9,6 +9,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 Result = Literal["done", "retried", "dead"]
+MoodResult = Literal["saved", "again", "rejected", "dead"]
 
 
 class JobCounts(Collector):
@@ -18,6 +19,8 @@ class JobCounts(Collector):
         self.jobs: defaultdict[tuple[str, str, str], int] = defaultdict(int)
         self.seconds: defaultdict[tuple[str, str], float] = defaultdict(float)
         self.depths: dict[str, int] = {}  # queue → jobs waiting or running, in all workers
+        self.moods: defaultdict[MoodResult, int] = defaultdict(int)
+        self.moods_waiting: int | None = None  # in the streams of all shards; None: nobody has looked
         self.restarts = 0  # of the loop around ARQ, each after an error of Redis
 
     def add(self, queue: str, job: str, result: Result, seconds: float) -> None:
@@ -38,4 +41,12 @@ class JobCounts(Collector):
             depths.add_metric((queue,), depth)
         restarts = CounterMetricFamily("hugmood_worker_loop_restarts", "Times the loop around ARQ was begun anew.")
         restarts.add_metric((), self.restarts)
-        return jobs, seconds, depths, restarts
+        moods = CounterMetricFamily(
+            "hugmood_moods", "Moods that were saved, known already, rejected or given up.", labels=("result",)
+        )
+        for result, count in self.moods.items():
+            moods.add_metric((result,), count)
+        waiting = GaugeMetricFamily("hugmood_moods_waiting", "Moods in Redis that are not in PostgreSQL yet.")
+        if self.moods_waiting is not None:
+            waiting.add_metric((), self.moods_waiting)
+        return jobs, seconds, depths, restarts, moods, waiting

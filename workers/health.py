@@ -19,6 +19,7 @@ from starlette.routing import Route
 from domain.errors import Refusal
 from storage import keys
 from storage.migrate import SchemaMismatch, check
+from storage.mood_queue import SHARDS
 from storage.postgres import Database
 from storage.queues import Queue
 from workers.counts import JobCounts
@@ -63,10 +64,13 @@ class Health:
 
     async def _measure_depths(self) -> bool:
         """False, and no depths rather than old ones, if Redis does not answer."""
-        self._counts.depths = {}
+        self._counts.depths, self._counts.moods_waiting = {}, None
         try:
             async with asyncio.timeout(CHECK_WITHIN_S):
                 depths = {queue: await self._redis.zcard(keys.job_queue(queue)) for queue in self._queues}
+                if Queue.MOODS in self._queues:
+                    streams = [keys.mood_stream(shard) for shard in range(SHARDS)]
+                    self._counts.moods_waiting = sum([int(await self._redis.xlen(stream)) for stream in streams])
         except (RedisError, OSError, TimeoutError):
             return False
         self._counts.depths = {str(queue): depth for queue, depth in depths.items()}

@@ -26,6 +26,7 @@ from storage.mood_streams import MoodStream, StreamEntry
 from storage.queues import Queue
 from storage.ringing import Ringing
 from storage.streak_book import streak_updated
+from workers.counts import JobCounts
 from workers.retry import Bury, Job, Permanent
 
 LINGER_MS = 200  # a drain waits so long for more
@@ -47,6 +48,7 @@ class MoodWork:
         ringing: Ringing,
         bury: Bury,
         viewers: Callable[[Sequence[QueuedMood]], Awaitable[list[Sharing]]],
+        counts: JobCounts,
     ) -> None:
         """*streams*: of this worker, by shard. *viewers*: who is to hear of moods that are shared."""
         self._commits = commits
@@ -56,6 +58,7 @@ class MoodWork:
         self._ringing = ringing
         self._bury = bury
         self._viewers = viewers
+        self._counts = counts
 
     def jobs(self) -> list[Job]:
         """What a runner of `Queue.MOODS` is given."""
@@ -134,12 +137,16 @@ class MoodWork:
                 payload=payload,
             )
         )
+        self._counts.moods["dead"] += 1
         log.error("a mood was given up", extra={"job_id": job_id})
 
     async def _save(self, moods: Sequence[QueuedMood]) -> None:
         if not moods:
             return
         saved = await self._commits.save(moods)
+        self._counts.moods["saved"] += len(saved.fresh)
+        self._counts.moods["again"] += len(saved.saved) - len(saved.fresh) + len(saved.deleted)
+        self._counts.moods["rejected"] += len(saved.taken) + len(saved.orphaned)
         await self._ringing.ring(saved.events)
         await self._ringing.tell_each(_news(saved))
         await self._share([mood for mood in saved.fresh if _is_news(mood)])

@@ -53,6 +53,10 @@ class WorkerProcess:
         text = (await self._client.get("/metrics")).text
         return next((float(each.rsplit(" ", 1)[1]) for each in text.splitlines() if each.startswith(line)), 0.0)
 
+    async def says(self, line: str) -> bool:
+        """Does a sample stand there just like this?"""
+        return line in (await self._client.get("/metrics")).text.splitlines()
+
     async def sweeps(self) -> float:
         return await self.metric('hugmood_jobs_total{job="care.sweep_nodes",queue="care",result="done"}')
 
@@ -129,6 +133,19 @@ async def test_the_depth_of_the_queue_is_told(database_url: str, redis_url: str)
     async with worker(database_url, redis_url) as one, open_pool(redis_url) as redis:
         await redis.zadd(keys.job_queue(Queue.CARE), {"care:later": 1 << 52})
         assert await one.metric('hugmood_queue_depth{queue="care"}') >= 1
+
+
+async def test_it_tells_of_moods_that_wait_and_of_those_it_gave_up(database_url: str, redis_url: str) -> None:
+    async with worker(database_url, redis_url) as one, open_pool(redis_url) as redis:
+        one.process.send_signal(signal.SIGSTOP)
+        await redis.xadd(keys.mood_stream(3), {"e": b"no mood"})
+        one.process.send_signal(signal.SIGCONT)
+
+        async def is_given_up() -> bool:
+            return await one.metric('hugmood_moods_total{result="dead"}') == 1
+
+        await until(is_given_up, one.process)
+        assert await one.says("hugmood_moods_waiting 0.0")
 
 
 async def test_a_metrics_port_in_use_is_said_plainly(database_url: str, redis_url: str) -> None:
