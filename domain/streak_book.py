@@ -22,7 +22,6 @@ from domain.streaks import (
     has_travelled_too_much,
     may_repair,
     milestones,
-    runs,
     skipped_by_flight,
     streak,
     to_freeze,
@@ -109,15 +108,12 @@ def reckon(book: Book, outages: Set[date], now: datetime) -> Reckoning:
     closed = _last_closed(today, zone, now)
     book.spent -= outages  # what an operator answers for costs nobody a freeze
     given = (book.free | outages) - book.logged - book.repaired
-    while True:  # one by one: what is bridged may lead to days that earn the next
-        held = freezes_held(book.logged, book.spent)
-        missed = to_freeze(book.logged, book.spent | given, book.repaired, min(held, 1), closed)
-        if not missed:
-            break
-        book.spent.update(missed)
+    book.spent.update(to_freeze(book.logged, book.spent, given, book.repaired, closed))
+    held = freezes_held(book.logged, book.spent)
     found = streak(book.logged, book.spent | given, book.repaired, today)
     reached = milestones(found.longest, book.told)
-    due = _next_closing(book, given, zone, today) if held else NEVER
+    covered = book.logged | book.spent | book.repaired | given
+    due = _next_closing(covered, zone, closed, today) if held else NEVER
     return Reckoning(today, found, held, reached, due)
 
 
@@ -130,7 +126,11 @@ def _last_closed(today: date, zone: ZoneInfo, now: datetime) -> date:
     return day
 
 
-def _next_closing(book: Book, given: Set[date], zone: ZoneInfo, today: date) -> datetime:
-    """When the first uncovered date of the run that goes on will have closed."""
-    past = [run for run in runs(book.logged | book.spent | book.repaired | given) if run[0] <= today]
-    return closes_at(past[-1][-1] + DAY, zone) if past else NEVER
+def _next_closing(covered: Set[date], zone: ZoneInfo, closed: date, today: date) -> datetime:
+    """When the first date behind a covered one will have closed that nothing covers yet."""
+    day = closed + DAY
+    while day <= today + DAY:
+        if day not in covered and day - DAY in covered:
+            return closes_at(day, zone)
+        day += DAY
+    return NEVER

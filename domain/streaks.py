@@ -96,19 +96,34 @@ def freezes_held(logged: Set[date], spent: Set[date]) -> int:
     return held
 
 
-def to_freeze(logged: Set[date], frozen: Set[date], repaired: Set[date], held: int, closed: date) -> list[date]:
-    """The dates on which freezes are to be spent, the oldest first.
+def to_freeze(logged: Set[date], spent: Set[date], others: Set[date], repaired: Set[date], closed: date) -> list[date]:
+    """The dates on which freezes are to be spent, in order: those right behind a streak, up to *closed*.
 
-    *closed*: the last date for which no entry can count any more. Only what follows a running streak is worth one.
+    *closed*: the last date for which no entry can count any more. *others*: frozen for nothing. What is spent on a date are
+    freezes that were earned before it: so the answer is the same whoever asks, and when.
     """
+    found: list[date] = []
     counting = logged | repaired
-    covered = counting | frozen
-    before = [run for run in runs(covered) if run[0] <= closed]
-    if not before or not any(day in counting for day in before[-1]):
-        return []
-    first = before[-1][-1] + DAY
-    missed = min(held, max(0, (closed - first).days + 1))
-    return [first + number * DAY for number in range(missed)]
+    held = in_a_row = 0
+    before: date | None = None  # the covered date before, and whether its run counts for anything
+    is_streak = False
+    for day in [*sorted(counting | spent | others), date.max]:
+        while before is not None and is_streak and held and before < closed and before + DAY < day:
+            before += DAY
+            held, in_a_row = held - 1, 0
+            found.append(before)
+        is_next = before is not None and day - before == DAY
+        is_streak = day in counting or (is_streak and is_next)
+        if day in logged:
+            in_a_row = in_a_row + 1 if is_next else 1
+            if in_a_row % FREEZE_EARNED_EVERY == 0:
+                held = min(FREEZES_MAX, held + 1)
+        else:
+            in_a_row = 0
+            if day in spent:
+                held = max(0, held - 1)
+        before = day
+    return found
 
 
 def may_repair(day: date, covered: Set[date], today: date, last_repair: date | None) -> bool:

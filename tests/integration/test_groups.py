@@ -26,11 +26,10 @@ def clock() -> int:
 
 
 @asynccontextmanager
-async def working(database_url: str, redis_url: str) -> AsyncIterator[None]:
+async def working(database_url: str, redis_url: str, *jobs_redis_url: str) -> AsyncIterator[None]:
     """A worker process for the block."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.support.care_worker", database_url, redis_url, str(free_port()), cwd=ROOT
-    )
+    argv = [database_url, redis_url, str(free_port()), *jobs_redis_url]
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "tests.support.care_worker", *argv, cwd=ROOT)
     try:
         yield
     finally:

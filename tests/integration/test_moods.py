@@ -2,17 +2,22 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
 import httpx
 import pytest
+import redis.asyncio
 
 from domain.ids import uuid7
 from domain.times import rfc3339
+from storage import keys
+from storage.mood_queue import shard_of
 from tests.integration.test_groups import ask, connected, working
 from tests.support.hubs import Person, StartHub, make_friends
+from tests.support.servers import KillableServer
 from tests.support.wire import Wire
 
 pytestmark = pytest.mark.integration
@@ -114,11 +119,6 @@ async def test_what_is_wrong_is_refused(
 
 
 async def test_a_poisoned_entry_stops_nobody(start_hub: StartHub, database_url: str, redis_url: str) -> None:
-    import redis.asyncio
-
-    from storage import keys
-    from storage.mood_queue import shard_of
-
     (ana,) = await make_friends(database_url, 1)
     hub = await start_hub()
     stream = keys.mood_stream(shard_of(ana.id))
@@ -138,3 +138,31 @@ async def test_a_poisoned_entry_stops_nobody(start_hub: StartHub, database_url: 
         assert {row["function"] for row in rows} == {"moods.save"}
         async with redis.asyncio.from_url(redis_url) as raw:
             assert await raw.xlen(stream) == 0
+
+
+async def test_queues_may_have_a_redis_of_their_own(start_hub: StartHub, database_url: str, redis_url: str) -> None:
+    (ana,) = await make_friends(database_url, 1)
+    jobs_url = redis_url.rpartition("/")[0] + "/5"
+    hub = await start_hub(jobs_redis_url=jobs_url)
+    async with working(database_url, redis_url, jobs_url), connected([hub], [ana]) as (wire,):
+        entry = mood()
+        await ask(wire, "mood.log", **entry)
+        assert (await wire.hear("mood.saved", within_s=WITHIN_S))["id"] == entry["id"]
+
+
+async def test_a_redis_that_is_full_or_away_is_told_and_nothing_is_half_done(
+    start_hub: StartHub, database_url: str, own_redis: Callable[[], KillableServer]
+) -> None:
+    (ana,) = await make_friends(database_url, 1)
+    valkey = own_redis()
+    hub = await start_hub(redis_url=valkey.url)
+    async with await Wire.log_in(hub.url, ana.access_token) as wire:
+        async with redis.asyncio.from_url(valkey.url) as raw:
+            await raw.config_set("maxmemory", 1)
+            refused = await wire.ask("mood.log", **mood())
+            await raw.config_set("maxmemory", 0)
+            assert await raw.keys("hugmood:moods:*") == []
+        assert (refused["code"], refused["retryable"]) == ("unavailable", True)
+        valkey.kill()
+        refused = await wire.ask("mood.log", **mood())
+        assert (refused["code"], refused["retryable"]) == ("unavailable", True)

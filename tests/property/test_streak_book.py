@@ -53,10 +53,13 @@ def test_a_night_that_nobody_worked_through_is_made_up_for(
     for at, day in [*entries, (end, None)]:
         while due <= at:  # the night comes as soon as a book says it is due
             due = reckon(nightly, outages, due).due
+        spent = set(nightly.spent)
         for book in (nightly, lazy):
             reckon(book, outages, at)
-            if day is not None:
-                log_day(book, day)
+        assert nightly.spent == spent, "the night would have come too late"
+        if day is not None:
+            log_day(nightly, day)
+            log_day(lazy, day)
         due = reckon(nightly, outages, at).due
     assert nightly == lazy
     assert reckon(nightly, outages, end) == reckon(lazy, outages, end)

@@ -136,24 +136,37 @@ def test_a_freeze_is_earned_by_seven_logged_days_and_given_back_by_a_late_entry(
     assert freezes_held(week | {TODAY + DAY}, set()) == 1
 
 
-@given(calendars(), st.integers(0, FREEZES_MAX))
-def test_freezes_are_spent_right_behind_a_streak_and_keep_it(calendar: Calendar, held: int) -> None:
+@given(calendars())
+def test_freezes_are_spent_right_behind_a_streak_and_never_more_than_are_held(calendar: Calendar) -> None:
     logged, frozen, repaired = (days(calendar, state) for state in (LOGGED, FROZEN, REPAIRED))
-    spent = to_freeze(logged, frozen, repaired, held, TODAY)
-    assert len(spent) <= held
-    for day in spent:
+    spent = to_freeze(logged, frozen, set(), repaired, TODAY)
+    for number, day in enumerate(spent):
+        earlier = frozen | set(spent[:number])
         assert day <= TODAY
         assert calendar.get(day, MISSED) == MISSED
-        assert streak(logged, frozen | set(spent), repaired, day).current > 0
-    if held and streak(logged, frozen, repaired, TODAY).is_at_risk:
-        assert spent == [TODAY]
+        assert streak(logged, earlier | {day}, repaired, day).current > 0
+        assert freezes_held({each for each in logged if each < day}, {each for each in earlier if each < day}) > 0
+    assert to_freeze(logged, frozen | set(spent), set(), repaired, TODAY) == []
+
+
+@given(calendars(), st.integers(1, 20))
+def test_who_looks_each_night_and_who_looks_late_spend_the_same(calendar: Calendar, late: int) -> None:
+    logged, repaired = days(calendar, LOGGED, FROZEN), days(calendar, REPAIRED)
+    spent: set[date] = set()
+    for ago in range(late, -1, -1):
+        spent.update(to_freeze(logged, spent, set(), repaired, TODAY - ago * DAY))
+    assert sorted(spent) == to_freeze(logged, set(), set(), repaired, TODAY)
 
 
 def test_nothing_is_spent_before_the_date_is_closed_or_without_a_streak() -> None:
-    assert to_freeze({TODAY}, set(), set(), 2, TODAY) == []
-    assert to_freeze({TODAY}, set(), set(), 2, TODAY - DAY) == []
-    assert to_freeze(set(), {TODAY}, set(), 2, TODAY + 3 * DAY) == []
-    assert to_freeze({TODAY}, set(), set(), 2, TODAY + 5 * DAY) == [TODAY + DAY, TODAY + 2 * DAY]
+    week = {TODAY - number * DAY for number in range(7)}
+    assert to_freeze(week, set(), set(), set(), TODAY) == []
+    assert to_freeze(week, set(), set(), set(), TODAY + DAY) == [TODAY + DAY]
+    assert to_freeze(week, set(), set(), set(), TODAY + 9 * DAY) == [TODAY + DAY]
+    assert to_freeze(week | {TODAY + 2 * DAY}, set(), set(), set(), TODAY + 9 * DAY) == [TODAY + DAY]
+    assert to_freeze(set(), set(), {TODAY}, set(), TODAY + 3 * DAY) == []
+    fortnight = {TODAY - number * DAY for number in range(14)}
+    assert to_freeze(fortnight, set(), set(), set(), TODAY + 9 * DAY) == [TODAY + DAY, TODAY + 2 * DAY]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The real worker process: `python -m tests.support.care_worker DATABASE_URL REDIS_URL METRICS_PORT`."""
+"""The real worker process: `python -m tests.support.care_worker DATABASE_URL REDIS_URL METRICS_PORT [JOBS_REDIS_URL]`."""
 
 import asyncio
 import sys
@@ -8,8 +8,12 @@ from workers.app import serve
 from workers.settings import WorkerSettings
 
 if __name__ == "__main__":
-    database_url, redis_url, port = sys.argv[1:]
+    database_url, redis_url, port, *jobs = sys.argv[1:]
     settings = WorkerSettings(
-        database_url=database_url, redis_url=redis_url, encryption_keys=(KEY,), metrics_port=int(port)
+        database_url=database_url,
+        redis_url=redis_url,
+        jobs_redis_url=jobs[0] if jobs else None,
+        encryption_keys=(KEY,),
+        metrics_port=int(port),
     )
     asyncio.run(serve(settings))
