@@ -19,10 +19,10 @@ from protocol.events import StreakMilestone, StreakUpdated
 from storage.inbox import InboxEvent, NewEvent, append_within
 from storage.postgres import Database
 
-_COLUMNS = "user_id, timezone, felt_at, first_day, logged, frozen, free, repaired, repaired_on, told"
-_LOAD = f"select {_COLUMNS} from streaks where user_id = $1"  # noqa: S608  a constant
-_DUE = f"select {_COLUMNS} from streaks where due_at <= $1 order by user_id limit $2 for update skip locked"  # noqa: S608
-_LOCK = f"select {_COLUMNS} from streaks where user_id = any($1::uuid[]) order by user_id for update"  # noqa: S608
+COLUMNS = "user_id, timezone, felt_at, first_day, logged, frozen, free, repaired, repaired_on, told"
+_LOAD = f"select {COLUMNS} from streaks where user_id = $1"  # noqa: S608  a constant
+_DUE = f"select {COLUMNS} from streaks where due_at <= $1 order by user_id limit $2 for update skip locked"  # noqa: S608
+_LOCK = f"select {COLUMNS} from streaks where user_id = any($1::uuid[]) order by user_id for update"  # noqa: S608
 _BEGIN = """
 insert into streaks (user_id, timezone, felt_at, first_day, current, longest, freezes, reckoned_for, due_at, updated_at)
 select user_id, timezone, felt_at, day, 0, 0, 0, day, 'infinity', now()
@@ -72,12 +72,12 @@ class Page(Struct, frozen=True):
 async def load_book(database: Database, user: str) -> Book | None:
     """As it was saved the last time; None for who has never logged a mood. Raises: Unavailable."""
     row = await database.fetchrow(_LOAD, user)
-    return _book(row) if row is not None else None
+    return book_of(row) if row is not None else None
 
 
 async def lock_books(connection: PoolConnectionProxy, users: Set[str]) -> dict[str, Book]:
     """Those of *users* who have one; nobody else changes them until the transaction ends."""
-    return {str(row["user_id"]): _book(row) for row in await connection.fetch(_LOCK, sorted(users))}
+    return {str(row["user_id"]): book_of(row) for row in await connection.fetch(_LOCK, sorted(users))}
 
 
 async def lock_or_begin_books(connection: PoolConnectionProxy, latest: Mapping[str, Stay]) -> dict[str, Book]:
@@ -159,7 +159,7 @@ async def reckon_due(database: Database, now: datetime, limit: int) -> tuple[dic
     Empty: none is due. An outage may join two runs, so that a milestone is reached without an entry. Raises: Unavailable.
     """
     async with database.transaction() as connection:
-        books = {str(row["user_id"]): _book(row) for row in await connection.fetch(_DUE, now, limit)}
+        books = {str(row["user_id"]): book_of(row) for row in await connection.fetch(_DUE, now, limit)}
         if not books:
             return {}, []
         outages = await load_outages(connection)
@@ -232,7 +232,8 @@ def _first_day(book: Book, reckoning: Reckoning) -> date:
     return min(book.logged | book.spent | book.free | book.repaired, default=reckoning.today)
 
 
-def _book(row: asyncpg.Record) -> Book:
+def book_of(row: asyncpg.Record) -> Book:
+    """The book in a row with `COLUMNS`."""
     first = row["first_day"]
     return Book(
         timezone=row["timezone"],

@@ -166,3 +166,29 @@ async def test_a_redis_that_is_full_or_away_is_told_and_nothing_is_half_done(
         valkey.kill()
         refused = await wire.ask("mood.log", **mood())
         assert (refused["code"], refused["retryable"]) == ("unavailable", True)
+
+
+async def test_a_shared_mood_is_told_to_whom_privacy_lets_see_it(
+    start_hub: StartHub, database_url: str, redis_url: str
+) -> None:
+    ana, bo, cleo = await make_friends(database_url, 3)
+    hubs = [await start_hub(), await start_hub()]
+    async with (
+        working(database_url, redis_url),
+        connected(hubs, [ana, bo, cleo]) as (with_ana, with_bo, with_cleo),
+        client(hubs[0].url, ana) as api,
+    ):
+        await ask(with_ana, "mood.log", **mood(visibility="friends"))  # by default nobody sees moods
+        await with_ana.hear("mood.saved", within_s=WITHIN_S)
+        assert (await api.patch("/v1/me/privacy", json={"who_sees_moods": "friends"})).status_code == 200
+        await ask(with_ana, "user.block", user=cleo.id)
+        entries = [mood("proud", visibility="private"), mood("happy", visibility="friends", note="only mine")]
+        for entry in entries:
+            await ask(with_ana, "mood.log", **entry)
+            await with_ana.hear("mood.saved", within_s=WITHIN_S)
+        shared = await with_bo.hear("mood.shared", within_s=WITHIN_S)
+        assert (shared["id"], shared["user"]["id"], shared["mood"]) == (entries[1]["id"], ana.id, "happy")
+        assert shared.keys() == {"type", "id", "user", "mood", "valence", "arousal", "felt_at"}
+        for wire in (with_bo, with_cleo):
+            await ask(wire, "ping")
+            assert not [event for event in wire.kept() if event["type"] == "mood.shared"]
