@@ -192,3 +192,35 @@ async def test_a_shared_mood_is_told_to_whom_privacy_lets_see_it(
         for wire in (with_bo, with_cleo):
             await ask(wire, "ping")
             assert not [event for event in wire.kept() if event["type"] == "mood.shared"]
+
+
+async def test_a_note_can_be_read_by_nobody_else(start_hub: StartHub, database_url: str, redis_url: str) -> None:
+    (ana,) = await make_friends(database_url, 1)
+    hub, secret = await start_hub(log="debug"), "Xyzzy-Plugh-Wundertüte"
+    async with await Wire.log_in(hub.url, ana.access_token) as wire, client(hub.url, ana) as api:
+        entry = mood(note=secret)
+        await ask(wire, "mood.log", **entry)
+        wrong = await wire.ask("mood.log", **mood("glorp", note=secret))
+        assert wrong["code"] == "invalid"
+        async with redis.asyncio.from_url(redis_url) as raw:
+            waiting = [await raw.xrange(name) for name in await raw.keys("hugmood:moods:*")]
+        assert secret[:5].encode() not in repr(waiting).encode()
+        assert entry["id"].encode() in repr(waiting).encode()  # it is there
+        async with working(database_url, redis_url):
+            await wire.hear("mood.saved", within_s=WITHIN_S)
+        connection = await asyncpg.connect(database_url)
+        try:
+            tables = await connection.fetch(
+                "select relname from pg_class where relkind in ('r', 'p') and relnamespace = 'public'::regnamespace"
+            )
+            for table in tables:
+                name = table["relname"]
+                rows = await connection.fetch(f"select t::text as row from {name} t")  # noqa: S608  its own names
+                text = "".join(row["row"] for row in rows)
+                assert secret[:5] not in text
+                assert secret[:5].encode().hex() not in text  # as bytea is written
+        finally:
+            await connection.close()
+        assert secret[:5] not in hub.log.read_text(encoding="utf-8")
+        (stored,) = (await api.get("/v1/moods")).json()["items"]
+        assert stored["note"] == secret
