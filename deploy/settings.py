@@ -157,6 +157,7 @@ HUB = (
     Setting("HUGMOOD_HUG_KINDS", "hug_kinds", _items(_kind)),
     Setting("HUGMOOD_REQUESTS_PER_HOUR", "requests_per_hour", _number(1, 1_000_000)),
     Setting("HUGMOOD_COMMUNITY_REQUESTS_OPEN", "community_requests_open", _number(1, 50)),
+    Setting("HUGMOOD_MOODS_PER_DAY", "moods_per_day", _number(0, 1_000_000)),
     Setting("HUGMOOD_HUGS_PER_MINUTE", "hugs_per_minute", _number(0, 1_000_000)),
     Setting("HUGMOOD_HUGS_PER_DAY", "hugs_per_day", _number(0, 1_000_000)),
     Setting("HUGMOOD_HUGS_UNANSWERED_PER_HOUR", "hugs_unanswered_per_hour", _number(0, 1_000_000)),

@@ -228,7 +228,14 @@ async def _build_handlers(
             clock,
             limits_on=is_on,
         ),
-        moods=MoodHandlers(database, await _mood_queue(stack, settings, core), ring, clock),
+        moods=MoodHandlers(
+            database,
+            await _mood_queue(stack, settings, core),
+            ring,
+            limits,
+            clock,
+            settings.moods_per_day if is_on else 0,
+        ),
         streaks=StreakHandlers(database, delivery, clock),
     )
 

@@ -30,6 +30,7 @@ class HubSettings(Struct, frozen=True, kw_only=True):
     hug_kinds: tuple[str, ...] = ()  # further kinds beside those of domain/hugs.py
     requests_per_hour: int = REQUESTS_AN_HOUR_MAX  # for hugs, of one asker
     community_requests_open: int = COMMUNITY_OPEN_MAX  # at once, of one asker
+    moods_per_day: int = 2_000  # of one user, the same sent again included; 0: without limit
     hugs_per_minute: int = 30  # of one sender; these three: 0 without limit
     hugs_per_day: int = 500
     hugs_unanswered_per_hour: int = 5  # to one person who has never hugged back

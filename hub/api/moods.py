@@ -77,6 +77,7 @@ def mood_endpoints(moods: MoodHandlers, streaks: StreakHandlers) -> Sequence[End
             query=WaitQuery,
             reply=Ok,
             status=QUEUED,
+            errors=(ErrorCode.RATE_LIMITED,),
         ),
         Endpoint(
             method="POST",

@@ -27,6 +27,7 @@ from hub.handlers.ports import Actor
 from protocol.commands import MoodLog
 from protocol.events import Ok
 from storage.encryption import KeyRing
+from storage.limits import Limit, Limits
 from storage.mood_ids import are_saved
 from storage.mood_queue import MoodQueue, QueuedMood
 from storage.postgres import Database
@@ -34,14 +35,28 @@ from storage.postgres import Database
 SAVED_WITHIN_S = 10.0  # `?wait=1` waits no longer
 LOOKS_S = (0.05, 0.1, 0.2)  # between two looks; the last one again and again
 
+MOODS_PER_DAY = 2_000  # far more than anybody feels; room for apps that send again what was not saved
+DAY_MS = 86_400_000
+
 NOTE = ("moods", "note")  # where a note belongs: table and column
 
 
 class MoodHandlers:
     """`mood.log`, for sockets and REST alike. All raise: Refusal."""
 
-    def __init__(self, database: Database, queue: MoodQueue, ring: KeyRing, clock: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        queue: MoodQueue,
+        ring: KeyRing,
+        limits: Limits,
+        clock: Callable[[], int],
+        per_day: int = MOODS_PER_DAY,
+    ) -> None:
+        """*per_day*: how often one user may log something, the same again included; 0: without limit."""
         self._database = database
+        self._limits = limits
+        self._limit = Limit("moods", per_day, DAY_MS) if per_day else None
         self._queue = queue
         self._ring = ring
         self._clock = clock
@@ -49,6 +64,8 @@ class MoodHandlers:
     async def log(self, actor: Actor, command: MoodLog) -> Ok:
         """Queue a mood. The same id again is the same mood."""
         mood = self._check(actor, command)
+        if self._limit is not None:
+            await self._limits.take((self._limit, actor.user))
         await self._queue.add(mood)
         return Ok(id=mood.id, state="queued")
 

@@ -224,3 +224,16 @@ async def test_a_note_can_be_read_by_nobody_else(start_hub: StartHub, database_u
         assert secret[:5] not in hub.log.read_text(encoding="utf-8")
         (stored,) = (await api.get("/v1/moods")).json()["items"]
         assert stored["note"] == secret
+
+
+async def test_a_day_has_so_many_moods(start_hub: StartHub, database_url: str) -> None:
+    (ana,) = await make_friends(database_url, 1)
+    hubs = [await start_hub(limits="on", moods_per_day="3") for _ in range(2)]
+    async with connected(hubs, [ana, ana]) as wires, client(hubs[0].url, ana) as api:
+        for wire in (*wires, wires[0]):
+            await ask(wire, "mood.log", **mood())
+        refused = await wires[1].ask("mood.log", **mood())
+        assert (refused["code"], refused["retryable"]) == ("rate_limited", True)
+        assert (await api.post("/v1/moods", json=mood())).status_code == 429
+        (result,) = (await api.post("/v1/moods/batch", json={"moods": [mood()]})).json()["moods"]
+        assert result["code"] == "rate_limited"

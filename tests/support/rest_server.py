@@ -238,7 +238,7 @@ async def rest_server(
                 friends=FriendHandlers(database, delivery, clock, friend_limits),
                 moments=MomentHandlers(database, delivery, clock),
                 mood_changes=MoodChangeHandlers(database, ring, delivery, clock),
-                moods=MoodHandlers(database, MoodQueue(redis, jobs, tasks.start), ring, clock),
+                moods=MoodHandlers(database, MoodQueue(redis, jobs, tasks.start), ring, limits, clock),
                 streaks=StreakHandlers(database, delivery, clock),
                 hugs=HugHandlers(relations, commits, receipts, delivery, clock, fulfil=requests.fulfil),
                 requests=requests,
