@@ -70,18 +70,18 @@ class MoodWork:
 
     async def drain(self, shard: int) -> None:
         """Save what stands in the stream of *shard*, until there is nothing more."""
-        async with self._turns[shard]:  # the next one may begin here while this one is at its end
-            await self._drain(shard)
+        until = time.monotonic() + DRAIN_MAX_S
+        async with self._turns[shard]:  # the one before may be at its end here
+            await self._drain(self._streams[shard], until)
 
-    async def _drain(self, shard: int) -> None:
-        stream, until = self._streams[shard], time.monotonic() + DRAIN_MAX_S
+    async def _drain(self, stream: MoodStream, until: float) -> None:
         try:
             while time.monotonic() < until and (entries := await stream.left()):
                 await self._settle(stream, entries)
             while time.monotonic() < until and (entries := await stream.new(LINGER_MS)):
                 await self._settle(stream, entries)
         except Unavailable:  # they stay where they are, and are looked for again
-            log.warning("moods wait: a server is away", extra={"shard": shard})
+            log.warning("moods wait: a server is away", extra={"shard": stream.shard})
 
     async def look(self) -> None:
         """Have every shard drained in which something waits: a hub may have died before it woke anybody. Raises: Unavailable."""
