@@ -245,11 +245,11 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """asyncio: the kernel's buffer is full. Nothing is taken from a client that does not read."""
-        self._stalled_at = self._sweep.now
+        self._stalled_at = self._sweep.coming()
         self._counts.slow += 1
         if not self._close_by:
             self._transport.pause_reading()
-            self._sweep.add(self, min(self.due, self._sweep.now + STALLED_MAX_S))
+            self._sweep.add(self, min(self.due, self._stalled_at + STALLED_MAX_S))
 
     def resume_writing(self) -> None:
         """asyncio: the buffer has drained."""

@@ -166,7 +166,7 @@ class EventStream(RequestWire):
         self._counts.bytes_out += len(body)
         await send({"type": "http.response.body", "body": body, "more_body": True})
         if self.line.transport.get_write_buffer_size() > WRITE_HIGH_BYTES:
-            self._stalled_at = self._sweep.now
+            self._stalled_at = self._sweep.coming()
             self._counts.slow += 1
             if not self.is_over():
                 self._sweep.add(self, min(self.due, self._stalled_at + STALLED_MAX_S))

@@ -41,6 +41,10 @@ class Sweep:
         else:
             bucket.append(item)
 
+    def coming(self) -> int:
+        """The next second, also when the last sweep was late: what is counted from it never lasts too short."""
+        return max(self.now, int(time.monotonic())) + 1
+
     async def run(self) -> None:
         """Sweep every second until cancelled."""
         while True:
