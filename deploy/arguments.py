@@ -26,10 +26,15 @@ def add_account(parser: argparse.ArgumentParser, data: Path) -> None:
     parser.add_argument("--token", help="use this access token instead")
 
 
-def add_tokens(parser: argparse.ArgumentParser) -> None:
-    """Where accounts made in bulk are written, and what they can do."""
+def add_tokens(parser: argparse.ArgumentParser, out: Path | None = None) -> None:
+    """Where accounts made in bulk are written (*out* if nothing else is said), and what they can do."""
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="FILE", help="where the JSON lines go; -: standard output"
+        "--out",
+        type=Path,
+        default=out,
+        required=out is None,
+        metavar="FILE",
+        help=f"where the JSON lines with their tokens go{f' ({out})' if out is not None else ''}; -: standard output",
     )
     parser.add_argument("--password", metavar="P", help="let them log in with it (otherwise only their tokens work)")
     parser.add_argument(

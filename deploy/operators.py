@@ -11,6 +11,7 @@ ID_MAX = 2**63 - 1
 BATCH_ROWS = 500
 WAIT_MS = 20
 DEMO_DAYS_MAX = 3_660
+DEMO_PEOPLE = Path("demo-people.jsonl")
 
 
 class Commands(Protocol):
@@ -108,7 +109,7 @@ def _add_demo_data(add: argparse.ArgumentParser, data: Path) -> None:
         metavar="S",
         help="other people for each; the same for the same (%(default)s)",
     )
-    add_tokens(add)
+    add_tokens(add, DEMO_PEOPLE)
     add.add_argument("--anyway", action="store_true", help="also into a database that people use already")
     add_data(add, data)
 

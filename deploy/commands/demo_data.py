@@ -56,6 +56,8 @@ async def _make(url: str, world: World, arguments: argparse.Namespace, environme
     ring = KeyRing(find_keys(arguments.data, environment))
     with open_tokens(arguments.out) as out:
         await make_demo(url, world, access, ring, out, _say)
+    if str(arguments.out) != "-":
+        _say(f"How to log in as them is in {arguments.out}.")
 
 
 def _say(line: str) -> None:

@@ -74,7 +74,7 @@ async def test_what_is_written_is_what_was_invented_and_the_same_again(databases
         for database_url, name in ((url, "one"), (other_url, "other")):
             done = await demo(database_url, tmp_path / name, *arguments)
             assert done.returncode == 0, done.stderr
-            assert done.stderr.splitlines()[-1].startswith(f"{USERS} people, ")
+            assert done.stderr.splitlines()[-2].startswith(f"{USERS} people, ")
         async with Database(url) as database, Database(other_url) as other:
             for table in TABLES:
                 rows = await load(database, table)
