@@ -26,7 +26,8 @@ from hub.sweep import Due, Sweep
 from hub.tokens import Claims, TokenVerifier
 from protocol.codes import CloseCode
 from protocol.commands import Hello
-from protocol.events import FriendPresence, Limits, Ok, UserRef, Welcome
+from protocol.events import Ok, Welcome
+from protocol.parts import FriendPresence, Limits, UserRef
 from storage.openings import Opening, Wanted, load_openings
 from storage.postgres import Database
 from storage.presence import Presence

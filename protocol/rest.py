@@ -10,8 +10,8 @@ from typing import Annotated, Any, Generic, TypeVar
 from msgspec import Meta, Struct, field
 
 from protocol.codes import ErrorCode
-from protocol.events import UserRef
 from protocol.fields import Id, Name, Time, Token
+from protocol.parts import UserRef
 
 NO_NUL = r"^[^\x00]*\Z"
 Email = Annotated[str, Meta(min_length=3, max_length=320, pattern=NO_NUL, examples=["ana@example.org"])]

@@ -5,8 +5,8 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from domain.groups import GroupState, Membership
-from protocol.events import UserRef
 from protocol.fields import Time
+from protocol.parts import UserRef
 from protocol.rest import Cursor, Query
 
 

@@ -7,9 +7,9 @@ from typing import Annotated
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from protocol.commands import MoodLog
-from protocol.events import UserRef
 from protocol.fields import Id, Instant, Time, Word
 from protocol.moods import Amount, Factors, MoodNote, Part, Tags, Visibility
+from protocol.parts import UserRef
 from protocol.rest import Body, PageQuery, Query
 
 Day = Annotated[date, Meta(description="A local date: YYYY-MM-DD.")]

@@ -6,8 +6,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from domain.friendships import Friendship
 from domain.privacy import Audience
-from protocol.events import UserRef
 from protocol.fields import About, Id, Name, Time
+from protocol.parts import UserRef
 from protocol.rest import NO_NUL, Body, Cursor, Query, RequestDirection
 
 

@@ -5,8 +5,8 @@ from typing import Annotated
 from msgspec import Meta, Struct, field
 
 from domain.hug_requests import RequestState
-from protocol.events import UserRef
 from protocol.fields import Time
+from protocol.parts import UserRef
 from protocol.rest import Cursor, Query, RequestDirection
 
 

@@ -19,7 +19,8 @@ from domain.hug_moments import MUTUAL_STARTS_AFTER_MS, MUTUAL_WITHIN_MS, Meeting
 from domain.ids import uuid7
 from domain.times import from_ms, rfc3339
 from protocol.codec import encode_body
-from protocol.events import HugMutual, UserRef
+from protocol.events import HugMutual
+from protocol.parts import UserRef
 from storage.hug_commits import Committed
 from storage.inbox import InboxEvent, NewEvent, append_within
 from storage.postgres import Database

@@ -15,8 +15,9 @@ from asyncpg import PostgresError
 from domain.errors import Unavailable
 from domain.times import from_ms, rfc3339
 from protocol.codes import ErrorCode
-from protocol.events import Message, MoodDeleted, MoodRejected, MoodSaved, MoodShared, UserRef
+from protocol.events import Message, MoodDeleted, MoodRejected, MoodSaved, MoodShared
 from protocol.moods import Visibility
+from protocol.parts import UserRef
 from storage.dead_jobs import DeadJob
 from storage.jobs import JobQueue, encode_job
 from storage.mood_commits import MoodCommits, Saved

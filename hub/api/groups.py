@@ -9,10 +9,11 @@ from hub.api.cursors import UserPosition, decode_cursor, encode_cursor
 from hub.api.endpoints import Call, Endpoint
 from hub.handlers.group_views import line_of
 from hub.handlers.groups import GroupHandlers
-from protocol import events
+from protocol import parts
 from protocol.codes import ErrorCode
 from protocol.commands import GroupCancel, GroupComplete, GroupCreate, GroupInvite, GroupJoin, GroupLeave, GroupSqueeze
-from protocol.events import Ok, UserRef
+from protocol.events import Ok
+from protocol.parts import UserRef
 from protocol.rest import Page, PageQuery
 from protocol.rest_groups import GroupMember, GroupQuery
 from storage.groups import load_groups_of
@@ -27,7 +28,7 @@ class _Groups:
         self._database = database
         self._groups = groups
 
-    async def mine(self, call: Call) -> Page[events.Group]:
+    async def mine(self, call: Call) -> Page[parts.Group]:
         query = cast("GroupQuery", call.query)
         position = decode_cursor(query.cursor, UserPosition)
         before = position.user.lower() if position is not None else None
@@ -36,7 +37,7 @@ class _Groups:
         following = encode_cursor(UserPosition(shown[-1].group.id)) if len(found) > len(shown) else None
         return Page([line_of(line) for line in shown], following)
 
-    async def one(self, call: Call) -> events.Group:
+    async def one(self, call: Call) -> parts.Group:
         group, blocked = await self._groups.open(call.actor, call.id)
         return await self._groups.views.room_of(group, call.actor.user, blocked)
 
@@ -109,7 +110,7 @@ def group_endpoints(database: Database, groups: GroupHandlers) -> Sequence[Endpo
             group="Groups",
             handle=endpoints.mine,
             query=GroupQuery,
-            reply=Page[events.Group],
+            reply=Page[parts.Group],
         ),
         Endpoint(
             method="POST",
@@ -127,7 +128,7 @@ def group_endpoints(database: Database, groups: GroupHandlers) -> Sequence[Endpo
             summary="One group hug, with those in the room.",
             group="Groups",
             handle=endpoints.one,
-            reply=events.Group,
+            reply=parts.Group,
             errors=(ErrorCode.NOT_FOUND,),
         ),
         Endpoint(

@@ -11,7 +11,8 @@ from hub.handlers.hugs import HugHandlers
 from hub.handlers.moments import MomentHandlers
 from protocol.codes import ErrorCode
 from protocol.commands import HugPreparing, HugReact, HugSeen, HugSend, HugUndo
-from protocol.events import Ok, UserRef
+from protocol.events import Ok
+from protocol.parts import UserRef
 from protocol.rest import (
     Direction,
     Hug,

@@ -9,7 +9,8 @@ from hub.handlers.friends import FriendHandlers
 from hub.handlers.marks import MarkHandlers
 from protocol.codes import ErrorCode
 from protocol.commands import UserBlock, UserMute, UserUnblock, UserUnmute
-from protocol.events import Ok, UserRef
+from protocol.events import Ok
+from protocol.parts import UserRef
 from protocol.rest import Page, PageQuery
 from protocol.rest_people import Block, Follow, FollowBody, Mute
 from storage.blocks import load_blocks

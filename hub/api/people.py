@@ -11,7 +11,8 @@ from hub.handlers.friends import FriendHandlers
 from hub.handlers.profiles import ProfileHandlers, person_of
 from protocol.codes import ErrorCode
 from protocol.commands import FriendAnswer, FriendEnd, FriendRequest
-from protocol.events import Ok, UserRef
+from protocol.events import Ok
+from protocol.parts import UserRef
 from protocol.rest import Page, PageQuery, RequestDirection
 from protocol.rest_people import Friend, FriendRequestItem, Person, SearchQuery
 from storage.friendships import Friend as FriendRow

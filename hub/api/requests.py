@@ -9,7 +9,8 @@ from hub.api.endpoints import Call, Endpoint
 from hub.handlers.requests import RequestHandlers
 from protocol.codes import ErrorCode
 from protocol.commands import RequestAnswer, RequestCancel, RequestCreate
-from protocol.events import Ok, UserRef
+from protocol.events import Ok
+from protocol.parts import UserRef
 from protocol.rest import Page, RequestDirection
 from protocol.rest_requests import HugRequestItem, HugRequestQuery
 from storage.hug_request_lists import RequestRecord, WantedRequests, load_hug_request, load_hug_requests

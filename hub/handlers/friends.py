@@ -21,7 +21,8 @@ from domain.times import from_ms, rfc3339
 from hub.handlers.ports import Actor, Delivery
 from protocol.codec import encode_body
 from protocol.commands import FriendAnswer, FriendEnd, FriendRequest, UserBlock, UserUnblock
-from protocol.events import FriendAccepted, FriendEnded, FriendRequested, Message, Ok, UserRef
+from protocol.events import FriendAccepted, FriendEnded, FriendRequested, Message, Ok
+from protocol.parts import UserRef
 from storage.inbox import InboxEvent, NewEvent
 from storage.pairs import LockedPair, locked_pair
 from storage.postgres import Database

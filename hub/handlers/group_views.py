@@ -13,8 +13,8 @@ from functools import partial
 from domain.errors import Unavailable
 from domain.groups import Group, Member, seniority
 from domain.times import rfc3339
-from protocol import events
-from protocol.events import UserRef
+from protocol import parts
+from protocol.parts import UserRef
 from storage.blocks import load_blocked_with
 from storage.groups import GroupLine
 from storage.hugs import SOMEONE
@@ -72,7 +72,7 @@ class GroupViews:
         self._clock = clock
         self._remembered: OrderedDict[str, _Remembered] = OrderedDict()
 
-    async def room_of(self, group: Group, asker: str, blocked: Set[str] | None = None) -> events.Group:
+    async def room_of(self, group: Group, asker: str, blocked: Set[str] | None = None) -> parts.Group:
         """*group* with those in the room. *blocked*: `load_blocked_with(asker)`, if at hand. Raises: Unavailable."""
         if blocked is None:
             blocked = await load_blocked_with(self._database, asker)
@@ -138,9 +138,9 @@ def _refs(members: Iterable[Member], names: Mapping[str, str]) -> list[UserRef]:
 
 def view_of(
     group: Group, *, host_name: str | None, membership: str | None, members: Sequence[UserRef] = ()
-) -> events.Group:
+) -> parts.Group:
     """*group* on the wire."""
-    return events.Group(
+    return parts.Group(
         id=group.id,
         name=group.name,
         state=group.state,
@@ -160,7 +160,7 @@ def view_of(
     )
 
 
-def line_of(line: GroupLine) -> events.Group:
+def line_of(line: GroupLine) -> parts.Group:
     """*line* on the wire: nobody is named but the host."""
     return view_of(line.group, host_name=line.host_name, membership=line.membership)
 

@@ -30,7 +30,7 @@ from hub.handlers.group_views import GroupViews
 from hub.handlers.ports import Actor
 from hub.relations import Relations
 from hub.rooms import Rooms
-from protocol import events
+from protocol import parts
 from protocol.commands import GroupCancel, GroupComplete, GroupCreate, GroupInvite, GroupJoin, GroupLeave, GroupSqueeze
 from protocol.events import Ok
 from storage.blocks import load_blocked_with
@@ -141,7 +141,7 @@ class GroupHandlers:
         check_open(group, actor.user, blocked)
         return group, blocked
 
-    async def room_of(self, group: Group, asker: str) -> events.Group:
+    async def room_of(self, group: Group, asker: str) -> parts.Group:
         """*group* as *asker* sees it, with those in the room."""
         return await self.views.room_of(group, asker)
 

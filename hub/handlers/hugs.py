@@ -18,9 +18,10 @@ from hub.handlers.ports import Actor, Delivery
 from hub.relations import Relations
 from hub.turns import Turn, Turns
 from protocol.commands import HugPreparing, HugSeen, HugSend
-from protocol.events import HugDelivered, HugSent, Ok, UserRef
+from protocol.events import HugDelivered, HugSent, Ok
 from protocol.events import HugPreparing as HugPreparingEvent
 from protocol.events import HugSeen as HugSeenEvent
+from protocol.parts import UserRef
 from storage.hug_commits import Answer, HugCommits, NewHug
 from storage.limits import Spent
 from storage.receipts import Receipt, Receipts

@@ -11,7 +11,8 @@ from domain.times import from_ms, rfc3339
 from hub.handlers.ports import Actor, Delivery
 from protocol.codec import encode_body
 from protocol.commands import HugReact, HugUndo
-from protocol.events import HugFelt, HugUndone, Ok, UserRef
+from protocol.events import HugFelt, HugUndone, Ok
+from protocol.parts import UserRef
 from storage.inbox import InboxEvent, NewEvent
 from storage.locked_hugs import locked_hug
 from storage.postgres import Database

@@ -17,8 +17,9 @@ from domain.times import from_ms, rfc3339
 from domain.vocabulary import VOCABULARY, Point
 from hub.handlers.moods import NOTE
 from hub.handlers.ports import Actor, Delivery
-from protocol.events import Message, MoodDeleted, MoodSaved, Ok, UserRef
+from protocol.events import Message, MoodDeleted, MoodSaved, Ok
 from protocol.moods import Visibility
+from protocol.parts import UserRef
 from protocol.rest_moods import Mood, MoodEdit
 from storage.encryption import KeyRing, Unreadable
 from storage.hugs import SOMEONE

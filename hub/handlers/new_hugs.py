@@ -8,7 +8,8 @@ from domain.times import rfc3339
 from hub.handlers.ports import Actor
 from protocol.codec import encode_body
 from protocol.commands import HugSend
-from protocol.events import HugReceived, UserRef
+from protocol.events import HugReceived
+from protocol.parts import UserRef
 from storage.hug_commits import NewHug
 
 

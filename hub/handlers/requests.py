@@ -29,7 +29,8 @@ from hub.handlers.new_hugs import build_hug
 from hub.handlers.ports import Actor, Delivery
 from protocol.codec import encode_body
 from protocol.commands import HugSend, RequestAnswer, RequestCancel, RequestCreate
-from protocol.events import HugSent, Message, Ok, RequestAnswered, RequestExpired, RequestReceived, UserRef
+from protocol.events import HugSent, Message, Ok, RequestAnswered, RequestExpired, RequestReceived
+from protocol.parts import UserRef
 from storage.asking import Asking, NewRequest, asking_community, asking_one
 from storage.community import Shown, draw_candidates
 from storage.hug_commits import Committed, NewHug

@@ -14,13 +14,8 @@ from hypothesis import strategies as st
 from protocol import fields, moods
 from protocol.codec import BadCommand, Codec, decode_command, decode_message, encode, encode_body, numbered, transcode
 from protocol.commands import AnyCommand, Command, HugSend, Ping, Status
-from protocol.events import (
-    DurableEvent,
-    FriendEnded,
-    Message,
-    RequestAnswered,
-    UserRef,
-)
+from protocol.events import DurableEvent, FriendEnded, Message, RequestAnswered
+from protocol.parts import UserRef
 
 pytestmark = pytest.mark.property
 

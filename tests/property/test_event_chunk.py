@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.codec import encode_body, event_chunk, numbered
-from protocol.events import CaughtUp, HugReceived, Presence, UserRef
+from protocol.events import CaughtUp, HugReceived, Presence
+from protocol.parts import UserRef
 
 pytestmark = pytest.mark.property
 

@@ -5,8 +5,9 @@ import pytest
 
 from protocol.codec import Codec, encode
 from protocol.codes import CloseCode, ErrorCode, Reconnect
-from protocol.events import Bye, Error, HugReceived, UserRef
+from protocol.events import Bye, Error, HugReceived
 from protocol.incoming import BadServerMessage, Failed, Farewell, Unknown, farewell_of_close, read_message
+from protocol.parts import UserRef
 
 pytestmark = pytest.mark.unit
 
