@@ -8,9 +8,11 @@ from collections.abc import Callable, Sequence, Set
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
+import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 from msgspec import Struct, field
 
+from domain.errors import Unavailable
 from domain.streak_book import Book, Reckoning, log_day, reckon, travel
 from domain.streaks import Stay
 from domain.times import from_ms
@@ -75,7 +77,16 @@ class MoodCommits:
         self._clock = clock
 
     async def save(self, batch: Sequence[QueuedMood]) -> Saved:
-        """Store *batch* and all that follows from it, or nothing. Raises: Unavailable, or what PostgreSQL says of a bad row."""
+        """Store *batch* and all that follows from it, or nothing.
+
+        Raises: Unavailable, also when two batches would have waited for each other; or what PostgreSQL says of a bad row.
+        """
+        try:
+            return await self._save(batch)
+        except asyncpg.DeadlockDetectedError as error:
+            raise Unavailable from error
+
+    async def _save(self, batch: Sequence[QueuedMood]) -> Saved:
         moods = list({mood.id: mood for mood in reversed(batch)}.values())  # the first of each id
         moods.reverse()
         now = from_ms(self._clock())

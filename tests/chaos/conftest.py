@@ -1,7 +1,9 @@
 """Hubs on servers of their own, which a test may kill and freeze."""
 
-from collections.abc import AsyncIterator, Callable
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -27,3 +29,12 @@ async def site(
     async with AsyncExitStack() as stack:
         start = await stack.enter_async_context(hub_starter(postgres.url, valkey.url))
         yield Site(postgres, valkey, await start(), await start())
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """For the data and the logs of `hugmood up`."""
+    with tempfile.TemporaryDirectory(prefix="hugmood-chaos-") as name:
+        path = Path(name)
+        path.chmod(0o711)  # PostgreSQL's account must pass when the tests run as root
+        yield path

@@ -10,8 +10,7 @@ import logging
 import os
 import random
 import signal
-import tempfile
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -97,15 +96,6 @@ FAULTS: list[Fault] = [
     kill_hub_while_valkey_is_frozen,
     kill_worker,
 ]
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """For the data and the logs of `hugmood up`."""
-    with tempfile.TemporaryDirectory(prefix="hugmood-chaos-") as name:
-        path = Path(name)
-        path.chmod(0o711)  # PostgreSQL's account must pass when the tests run as root
-        yield path
 
 
 async def test_hugs_survive(folder: Path) -> None:

@@ -7,8 +7,6 @@ import asyncio
 import os
 import random
 import signal
-import tempfile
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -32,15 +30,6 @@ HARM = [  # when so much of it is saved
     (0.55, signal.SIGINT, "postgres", None),  # its fast shutdown; `up` starts it again
     (0.75, signal.SIGKILL, "workers", 0),
 ]
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """For the data and the logs of `hugmood up`."""
-    with tempfile.TemporaryDirectory(prefix="hugmood-chaos-") as name:
-        path = Path(name)
-        path.chmod(0o711)  # PostgreSQL's account must pass when the tests run as root
-        yield path
 
 
 async def test_moods_survive(folder: Path) -> None:

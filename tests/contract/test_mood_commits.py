@@ -7,10 +7,10 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import asyncpg
 import msgspec
 import pytest
 
+from domain.errors import Unavailable
 from domain.ids import uuid7
 from domain.moods import local_date
 from domain.streak_book import NEVER
@@ -129,7 +129,7 @@ async def insist(commits: MoodCommits, batch: Sequence[QueuedMood]) -> None:
     while True:
         try:
             await commits.save(batch)
-        except asyncpg.DeadlockDetectedError:
+        except Unavailable:
             continue
         return
 
