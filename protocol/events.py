@@ -355,6 +355,44 @@ class StreakMilestone(Message, tag="streak.milestone", frozen=True):
     seq: int | None = None
 
 
+class Notification(Message, tag="notification", frozen=True):
+    """Durable: something has changed in the notification centre, and `unread` is what the badge shows from now on.
+
+    `change` new: `about` says what it is: `notice` (of the app's own server: `title`, `body`) or a reminder, such as
+    `streak.at_risk`, with its ids and numbers in `data`. read, deleted: the notifications `ids`, or all up to `through`.
+    """
+
+    at: Time
+    change: str = "new"
+    id: str | None = None
+    about: str | None = None
+    category: str | None = None
+    title: str | None = None
+    body: str | None = None
+    data: dict[str, str] = {}
+    collapse_key: str | None = None
+    expires_at: Time | None = None
+    ids: list[int] | None = None
+    through: int | None = None
+    unread: int | None = None
+    seq: int | None = None
+
+
+class NotificationUnread(Message, tag="notification.unread", frozen=True):
+    """To the other devices of somebody who has seen hugs on one: what the badge shows from now on."""
+
+    unread: int
+
+
+class AccountNotice(Message, tag="account.notice", frozen=True):
+    """Durable: something about the security of the account. `about`: what, such as `password_changed`."""
+
+    at: Time
+    about: str
+    data: dict[str, str] = {}
+    seq: int | None = None
+
+
 DurableEvent = (
     HugReceived
     | HugUndone
@@ -371,6 +409,8 @@ DurableEvent = (
     | FriendAccepted
     | FriendEnded
     | StreakMilestone
+    | Notification
+    | AccountNotice
 )
 EphemeralEvent = (
     HugSent
@@ -385,6 +425,7 @@ EphemeralEvent = (
     | MoodDeleted
     | MoodShared
     | StreakUpdated
+    | NotificationUnread
     | Presence
     | SessionExpiring
     | Bye

@@ -1,0 +1,187 @@
+"""Whether somebody is to be disturbed now, later, together with something else, or not at all.
+
+Asked when an event is looked at and again just before each try to send it: what is true then counts.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from enum import Enum, StrEnum
+
+from msgspec import Struct
+
+from domain.preferences import Category, Channel, Preferences
+from domain.quiet_hours import quiet_until
+from domain.times import from_ms, to_ms
+
+
+class Kind(Struct, frozen=True):
+    """What becomes of an event of one type. *category* None: the event says. *is_listed*: in the centre; *is_pushed*: anywhere else."""
+
+    category: Category | None
+    ttl: timedelta = timedelta(hours=24)
+    is_pushed: bool = True
+
+
+_GROUP_START = timedelta(minutes=10)
+
+# What is not here is no notification: it takes something back, or tells what somebody has done themselves.
+KINDS: Mapping[str, Kind] = {
+    "hug.received": Kind(Category.HUGS),
+    "hug.felt": Kind(Category.HUGS),
+    "hug.mutual": Kind(Category.HUGS),
+    "request.received": Kind(Category.REQUESTS),
+    "request.answered": Kind(Category.REQUESTS),
+    "group.invited": Kind(Category.GROUPS),
+    "group.started": Kind(Category.GROUPS, ttl=_GROUP_START),
+    "group.completed": Kind(Category.GROUPS, is_pushed=False),
+    "group.cancelled": Kind(Category.GROUPS),
+    "friend.requested": Kind(Category.FRIENDS),
+    "friend.accepted": Kind(Category.FRIENDS),
+    "streak.milestone": Kind(Category.STREAKS),
+    "notification": Kind(None),
+    "account.notice": Kind(Category.ACCOUNT),
+}
+
+
+class Presence(Enum):
+    """Of the person, whatever friends are told. UNKNOWN: Redis is away, or has been emptied a moment ago."""
+
+    OFFLINE = "offline"
+    CONNECTED = "connected"
+    DO_NOT_DISTURB = "do_not_disturb"
+    UNKNOWN = "unknown"
+
+
+class Reason(StrEnum):
+    """Why something waits or is not sent; as `hugmood trace` shows it."""
+
+    ACKED = "acked"  # a device has it
+    READ = "read"
+    UNDONE = "undone"
+    EXPIRED = "expired"
+    BLOCKED = "blocked"
+    MUTED = "muted"
+    PRIVACY = "privacy"
+    SWITCHED_OFF = "switched_off"
+    NO_DEVICE = "no_device"
+    QUIET_HOURS = "quiet_hours"
+    DO_NOT_DISTURB = "do_not_disturb"
+    CONNECTED = "connected"
+    PRESENCE_UNKNOWN = "presence_unknown"
+    MERGING = "merging"
+
+
+class Timing(Struct, frozen=True, kw_only=True):
+    """All in ms. *unacked*: whoever is connected has so long to ack. *merge*, *mail_merge*: at most one push, one mail of a kind in it.
+
+    *mail_after*: nobody is written to about what they may see in a minute. *dnd_look*: nobody tells when that ends.
+    *unsure*: so long a push waits for presence to be known again.
+    """
+
+    unacked_ms: int = 10_000
+    merge_ms: int = 300_000
+    mail_after_ms: int = 600_000
+    mail_merge_ms: int = 3_600_000
+    dnd_look_ms: int = 30_000
+    unsure_ms: int = 60_000
+
+
+class Circumstances(Struct, frozen=True, kw_only=True):
+    """What is true now of one event and its recipient. *sent_at_ms*: of the last push of its kind; None: no burst goes on, or
+    it is this push that is tried again.
+
+    *is_permitted*: does the recipient's privacy still let it happen?
+    """
+
+    presence: Presence
+    has_target: bool
+    is_acked: bool = False
+    is_read: bool = False
+    is_undone: bool = False
+    is_blocked: bool = False
+    is_muted: bool = False
+    is_permitted: bool = True
+    sent_at_ms: int | None = None
+
+
+class Send(Struct, frozen=True, tag=True):
+    """Now."""
+
+
+class Wait(Struct, frozen=True, tag=True):
+    """Ask again then: Unix ms, later than now."""
+
+    until_ms: int
+    reason: Reason
+
+
+class Suppress(Struct, frozen=True, tag=True):
+    """Never."""
+
+    reason: Reason
+
+
+Decision = Send | Wait | Suppress
+
+
+def decide(
+    at_ms: int,
+    expires_ms: int,
+    category: Category,
+    channel: Channel,
+    preferences: Preferences,
+    now: Circumstances,
+    now_ms: int,
+    timing: Timing,
+) -> Decision:
+    """What to do at *now_ms* about an event of *at_ms* that is worth nothing from *expires_ms* on."""
+    reason = _obstacle(expires_ms, category, channel, preferences, now, now_ms)
+    if reason is not None:
+        return Suppress(reason)
+    if category is Category.ACCOUNT:
+        return Send()
+    waits = [wait for wait in _waits(at_ms, channel, preferences, now, now_ms, timing) if wait.until_ms > now_ms]
+    if not waits:
+        return Send()
+    longest = max(waits, key=lambda wait: wait.until_ms)
+    return longest if longest.until_ms < expires_ms else Wait(expires_ms, longest.reason)
+
+
+def _obstacle(
+    expires_ms: int, category: Category, channel: Channel, preferences: Preferences, now: Circumstances, now_ms: int
+) -> Reason | None:
+    is_from_us = category is Category.ACCOUNT
+    obstacles = (
+        (now.is_acked and not (is_from_us and channel is Channel.EMAIL), Reason.ACKED),
+        (now.is_read, Reason.READ),
+        (now.is_undone, Reason.UNDONE),
+        (now_ms >= expires_ms, Reason.EXPIRED),
+        (now.is_blocked and not is_from_us, Reason.BLOCKED),
+        (now.is_muted and not is_from_us, Reason.MUTED),
+        (not now.is_permitted and not is_from_us, Reason.PRIVACY),
+        (not preferences.wants(category, channel), Reason.SWITCHED_OFF),
+        (not now.has_target, Reason.NO_DEVICE),
+    )
+    return next((reason for is_so, reason in obstacles if is_so), None)
+
+
+def _waits(
+    at_ms: int, channel: Channel, preferences: Preferences, now: Circumstances, now_ms: int, timing: Timing
+) -> list[Wait]:
+    waits = []
+    if channel is Channel.EMAIL:
+        waits.append(Wait(at_ms + timing.mail_after_ms, Reason.CONNECTED))
+    elif now.presence is Presence.CONNECTED:
+        waits.append(Wait(at_ms + timing.unacked_ms, Reason.CONNECTED))
+    elif now.presence is Presence.DO_NOT_DISTURB:
+        waits.append(Wait(now_ms + timing.dnd_look_ms, Reason.DO_NOT_DISTURB))
+    elif now.presence is Presence.UNKNOWN:
+        waits.append(Wait(at_ms + timing.unsure_ms, Reason.PRESENCE_UNKNOWN))
+    if now.sent_at_ms is not None:
+        merge_ms = timing.merge_ms if channel is Channel.PUSH else timing.mail_merge_ms
+        waits.append(Wait(now.sent_at_ms + merge_ms, Reason.MERGING))
+    if preferences.quiet_hours is not None and channel is Channel.PUSH:
+        ends = quiet_until(preferences.quiet_hours, from_ms(now_ms))
+        if ends is not None:
+            waits.append(Wait(to_ms(ends), Reason.QUIET_HOURS))
+    return waits
