@@ -72,6 +72,7 @@ class Delivery:
         self._tells: list[_Telling] = []
         self._forget: list[tuple[str, str]] = []
         self.on_room_change: Callable[[str, RoomChange], None] = lambda _room, _change: None
+        self.on_absent: Callable[[set[str]], None] = lambda _users: None  # given who has an event and is connected nowhere
         self.unrouted = 0  # events and tells that could not be looked up because Redis was away
 
     def ring(self, events: Sequence[InboxEvent]) -> None:
@@ -159,7 +160,12 @@ class Delivery:
             if found.cancelled() or found.exception() is not None:
                 self.unrouted += len(events) + len(tells)
                 return
-            self._route(self._directory.parse_nodes(names, found.result()), events, tells, forget)
+            nodes = self._directory.parse_nodes(names, found.result())
+            self._route(nodes, events, tells, forget)
+            seats = self._node.seats
+            absent = {event.user for event in events if event.user not in nodes and event.user not in seats}
+            if absent:
+                self.on_absent(absent)
 
         self._directory.look_up(names).add_done_callback(route)
 

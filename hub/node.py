@@ -24,6 +24,7 @@ class Member(Protocol):
     sid: str
     rank: Rank
     cursor: int
+    acked: int
     bundle: (
         list[bytes] | None
     )  # frames that leave at the end of this tick, if there are any: what is small may be added
@@ -66,6 +67,8 @@ class Node:
         self.on_behind: Callable[[], None] = lambda: None  # wakes the mailbox reader
         self.on_rank: Callable[[str], None] = lambda _user: None  # wakes the registrar
         self.on_moved: Callable[[str], None] = lambda _user: None  # a session of a user has come or gone
+        self.on_left_unacked: Callable[[str], None] = lambda _user: None  # the last session went without having acked all
+        self.brought: dict[str, int] = {}  # user → the last `seq` that came here since hub/unacked.py looked
         self.delivered = 0
 
     def join(self, member: Member) -> None:
@@ -86,6 +89,8 @@ class Node:
         seat.members = tuple(each for each in seat.members if each is not member)
         if not seat.members:
             del self.seats[member.user]
+            if member.acked < seat.head:
+                self.on_left_unacked(member.user)
         self.on_moved(member.user)
         self._rank(seat)
 
@@ -116,6 +121,7 @@ class Node:
         if seat is None:
             return
         seat.head = max(seat.head, event.seq)
+        self.brought[event.user] = seat.head
         payload = Payload(numbered(event.body, event.seq))
         for member in seat.members:
             if member.offer(event.seq, payload):
@@ -129,6 +135,7 @@ class Node:
         if seat is None:
             return
         seat.head = max(seat.head, head)
+        self.brought[user] = seat.head
         for member in seat.members:
             if member.cursor < seat.head:
                 self.fell_behind(member)

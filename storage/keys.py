@@ -66,3 +66,6 @@ def limit_towards(name: str, user: str, other: str) -> str:
 def mood_stream(shard: int) -> str:
     """Stream: moods of the users of this shard that are not in PostgreSQL yet."""
     return f"hugmood:moods:{{{shard}}}"
+
+
+PUSH_USERS = "hugmood:push:users"  # set: those with something in the inbox that they may have to be told of elsewhere

@@ -4,10 +4,10 @@ Invariant: whoever was answered `queued` has an entry in a stream, and an entry 
 stored or recorded as a dead job. A Redis that loses its last second loses entries; their clients send them again.
 """
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine
+from functools import partial
 from zlib import crc32
 
 import msgspec
@@ -19,14 +19,13 @@ from storage.jobs import JobQueue
 from storage.mood_patterns import FIND
 from storage.queues import Queue
 from storage.redis import RedisLink
+from storage.waking import Waking
 
 SHARDS = 8
 FIELD = b"e"  # of a stream's entries: the only one
 DRAIN = "moods.drain"  # the job of one shard; one at a time, but for `drain_id`
 DRAIN_MAX_S = 10.0
 SAVE = "moods.save"  # the job of one entry that could not be saved with others, when an operator asks for it again
-WAKE_EVERY_S = 0.25
-WAKE_TRIES = 20  # of a drain that is at its end just now; after that the periodic look is as soon
 
 log = logging.getLogger("hugmood.moods")
 
@@ -79,7 +78,7 @@ def drain_id(shard: int) -> str:
 
 
 class MoodQueue:
-    """The hub's side. One wake-up of a worker for each shard and `WAKE_EVERY_S`, however much is added meanwhile."""
+    """The hub's side. Few wake-ups of a worker for each shard, however much is added meanwhile."""
 
     def __init__(
         self, redis: RedisLink, jobs: JobQueue, start: Callable[[Coroutine[object, object, None], str], object]
@@ -87,9 +86,7 @@ class MoodQueue:
         """*redis*: where the job queues are. *start* runs work in the background."""
         self._redis = redis
         self._jobs = jobs
-        self._start = start
-        self._waking: set[int] = set()
-        self._news: set[int] = set()  # shards to which something was added since their drain was asked for
+        self._wakings = [Waking(partial(self._ask, shard), start, f"moods of shard {shard}") for shard in range(SHARDS)]
 
     async def add(self, mood: QueuedMood) -> None:
         """Queue *mood*. Raises: Unavailable; it may be queued nevertheless, which does no harm."""
@@ -99,28 +96,11 @@ class MoodQueue:
         except RuntimeError as error:  # not a stream, no right to it
             log.error("moods cannot be queued", extra={"reason": str(error)})  # noqa: TRY400  nobody's code is wrong
             raise Unavailable from error
-        self._news.add(shard)
-        if shard not in self._waking:
-            self._waking.add(shard)
-            self._start(self._wake(shard), "waking a worker for moods")
+        self._wakings[shard].soon()
 
     async def find_patterns(self, user: str) -> None:
         """Have a worker find anew what goes with the moods of *user*, once for all who ask meanwhile. Raises: Unavailable."""
         await self._jobs.enqueue(Queue.MOODS, FIND, user, job_id=f"{FIND}:{user}")
 
-    async def _wake(self, shard: int) -> None:
-        """Ask for the shard's drain until one begins after the last entry was added."""
-        refused = 0
-        try:
-            while shard in self._news and refused < WAKE_TRIES:
-                self._news.discard(shard)
-                if await self._jobs.enqueue(Queue.MOODS, DRAIN, shard, job_id=drain_id(shard)):
-                    refused = 0
-                else:  # one runs, and may have read for the last time
-                    self._news.add(shard)
-                    refused += 1
-                await asyncio.sleep(WAKE_EVERY_S)
-        except Unavailable:
-            log.info("no worker was woken: redis is away", extra={"shard": shard})
-        finally:
-            self._waking.discard(shard)
+    async def _ask(self, shard: int) -> bool:
+        return await self._jobs.enqueue(Queue.MOODS, DRAIN, shard, job_id=drain_id(shard))

@@ -5,7 +5,7 @@ time until the next comparison of cursors, never an event.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from domain.errors import Unavailable
 from protocol.codec import encode_body
@@ -21,9 +21,13 @@ log = logging.getLogger("hugmood.ringing")
 class Ringing:
     """The way from a worker to the sessions on every node."""
 
-    def __init__(self, directory: Directory, doorbell: Doorbell) -> None:
+    def __init__(
+        self, directory: Directory, doorbell: Doorbell, on_absent: Callable[[set[str]], None] = lambda _users: None
+    ) -> None:
+        """*on_absent* is given who has an event and is connected nowhere."""
         self._directory = directory
         self._doorbell = doorbell
+        self._on_absent = on_absent
 
     async def ring(self, events: Sequence[InboxEvent]) -> None:
         """Bring *events*, already committed, to every session of their users. Never raises because Redis is away."""
@@ -31,6 +35,9 @@ class Ringing:
         for event in events:
             for node in nodes.get(event.user, ()):
                 self._doorbell.ring(node, Ring(event.user, event.seq, event.body))
+        absent = {event.user for event in events if event.user not in nodes}
+        if absent:
+            self._on_absent(absent)
 
     async def tell(self, users: Sequence[str], event: Message) -> None:
         """Bring an ephemeral *event* to every session of *users*. Never raises because Redis is away."""

@@ -1,6 +1,7 @@
 -- Devices, what their owners want to be told, notifications and their deliveries, reminders, app owners' keys, tracing.
 
 alter table inbox_heads add column notified_seq bigint not null default 0;  -- up to here events have become notifications
+update inbox_heads set notified_seq = seq where seq > 0;  -- nobody is pushed what is old
 alter table hugs
     add column acked_at timestamptz,  -- when the first device of the recipient had it; for the recipient's eyes
     add column acked_by text;         -- which one, by the name in its `hello`
@@ -92,6 +93,7 @@ create table bursts (  -- what is merged: notifications of one kind to one user;
     channel text not null,
     due_at  timestamptz,  -- when to look at what waits; null: nothing does
     sent_at timestamptz,  -- of the last push: what follows within 5 min is merged
+    claim   uuid,         -- of the look that is under way
     primary key (user_id, kind, channel)
 ) with (fillfactor = 70);
 create index bursts_due on bursts (due_at) where due_at is not null;
