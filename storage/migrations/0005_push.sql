@@ -64,7 +64,7 @@ create table notices (  -- a `notification` event is made once for each cause, w
     user_id uuid not null references users on delete cascade,
     cause   text not null check (length(cause) between 1 and 200),
     id      uuid not null,
-    seq     bigint not null,
+    body_hash bytea,  -- SHA-256 of what an app's server has sent: the same cause with something else is a conflict
     at      timestamptz not null,
     primary key (user_id, cause)
 );
