@@ -5,7 +5,6 @@ Invariant: each becomes one durable `notification` event for each user and cause
 
 from collections.abc import Sequence
 
-import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 from msgspec import Struct
 from msgspec.structs import replace
@@ -74,16 +73,7 @@ async def try_notices(database: Database, notices: Sequence[NewNotice]) -> tuple
         return await _add(connection, notices)
 
 
-async def add_notice_by(connection: asyncpg.Connection, notice: NewNotice) -> InboxEvent | None:
-    """The same for one, by a command of operators; None: it is not new, or there is no such user."""
-    async with connection.transaction():
-        _, events = await _add(connection, [notice])
-    return events[0] if events else None
-
-
-async def _add(
-    connection: PoolConnectionProxy | asyncpg.Connection, notices: Sequence[NewNotice]
-) -> tuple[list[Added], list[InboxEvent]]:
+async def _add(connection: PoolConnectionProxy, notices: Sequence[NewNotice]) -> tuple[list[Added], list[InboxEvent]]:
     users = [notice.user for notice in notices]
     causes = [notice.cause for notice in notices]
     hashes = [notice.body_hash for notice in notices]

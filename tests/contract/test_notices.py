@@ -105,3 +105,18 @@ async def test_many_at_once_with_the_same_causes_in_other_orders(database: Datab
     for added, _ in answers:
         assert {each.id for each in added} == ids
     assert sum(each.is_new for added, _ in answers for each in added) == len(causes)
+
+
+async def test_two_who_meet_in_opposite_directions_do_not_lock_each_other_out(database: Database) -> None:
+    users = await make_users(database, 5)
+    ahead = [notice(user, "a") for user in users]
+    back = [notice(user, "a") for user in reversed(users)]
+    async with database.transaction() as connection:
+        await connection.execute(
+            "insert into notices (user_id, cause, id, at) values ($1, 'a', $2, now())", users[2], uuid7(NOW_MS)
+        )
+        tries = [asyncio.ensure_future(try_notices(database, some)) for some in (ahead, back)]
+        while await database.fetchval("select count(*) from pg_locks where not granted") < 2:
+            await asyncio.sleep(0.01)
+    answers = await asyncio.gather(*tries)
+    assert sorted(len(events) for _, events in answers) == [0, 4]
