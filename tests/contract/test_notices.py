@@ -116,7 +116,7 @@ async def test_two_who_meet_in_opposite_directions_do_not_lock_each_other_out(da
             "insert into notices (user_id, cause, id, at) values ($1, 'a', $2, now())", users[2], uuid7(NOW_MS)
         )
         tries = [asyncio.ensure_future(try_notices(database, some)) for some in (ahead, back)]
-        while await database.fetchval("select count(*) from pg_locks where not granted") < 2:
+        while await database.fetchval("select count(*) from pg_locks where not granted") < 2:  # noqa: ASYNC110  PostgreSQL tells nobody
             await asyncio.sleep(0.01)
     answers = await asyncio.gather(*tries)
     assert sorted(len(events) for _, events in answers) == [0, 4]
