@@ -35,7 +35,11 @@ class Preview(StrEnum):
     NAME = "name"
 
 
-CHANNELS_ON = {Channel.PUSH: True, Channel.EMAIL: False, Channel.IN_APP: True}  # unless somebody says otherwise
+CHANNELS_ON: Mapping[str, bool] = {
+    Channel.PUSH: True,
+    Channel.EMAIL: False,
+    Channel.IN_APP: True,
+}  # unless somebody says otherwise
 
 
 class Preferences(Struct, frozen=True, kw_only=True):

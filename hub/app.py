@@ -35,6 +35,7 @@ from hub.handlers.marks import MarkHandlers
 from hub.handlers.moments import MomentHandlers
 from hub.handlers.mood_changes import MoodChangeHandlers
 from hub.handlers.moods import MoodHandlers
+from hub.handlers.preferences import PreferenceHandlers
 from hub.handlers.profiles import ProfileHandlers
 from hub.handlers.requests import RequestHandlers
 from hub.handlers.streaks import StreakHandlers
@@ -237,6 +238,7 @@ async def _build_handlers(
             settings.moods_per_day if is_on else 0,
         ),
         streaks=StreakHandlers(database, delivery, clock),
+        preferences=PreferenceHandlers(database, clock),
     )
 
 

@@ -126,7 +126,7 @@ class PreferencesChange(Body, frozen=True):
 
     channels: Switches | None = None
     categories: CategoryChanges | None = None
-    quiet_hours: QuietHours | None | UnsetType = UNSET
+    quiet_hours: QuietHours | UnsetType | None = UNSET
     preview: Preview | None = None
     language: Language | None = None
     streak_reminders: bool | None = None

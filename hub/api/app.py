@@ -25,6 +25,7 @@ from hub.api.moods import mood_endpoints
 from hub.api.openapi import describe
 from hub.api.page import render
 from hub.api.people import Statuses, people_endpoints
+from hub.api.preferences import preference_endpoints
 from hub.api.problems import on_error, on_http_exception, problem
 from hub.api.requests import request_endpoints
 from hub.care import Resource
@@ -76,6 +77,7 @@ def declare(services: ApiServices) -> list[Endpoint]:
         *care_endpoints(database, services.limits, services.care, services.clock),
         *mood_history_endpoints(database, handlers.mood_changes, services.clock),
         *mood_word_endpoints(),
+        *preference_endpoints(handlers.preferences),
         *mood_pattern_endpoints(database, services.limits, handlers.moods.find_patterns),
         *services.more_endpoints,
     ]

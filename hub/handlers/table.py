@@ -10,6 +10,7 @@ from hub.handlers.marks import MarkHandlers
 from hub.handlers.moments import MomentHandlers
 from hub.handlers.mood_changes import MoodChangeHandlers
 from hub.handlers.moods import MoodHandlers
+from hub.handlers.preferences import PreferenceHandlers
 from hub.handlers.profiles import ProfileHandlers
 from hub.handlers.requests import RequestHandlers
 from hub.handlers.streaks import StreakHandlers
@@ -29,3 +30,4 @@ class Handlers(Struct, frozen=True, kw_only=True):
     moods: MoodHandlers
     streaks: StreakHandlers
     mood_changes: MoodChangeHandlers
+    preferences: PreferenceHandlers

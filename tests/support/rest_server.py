@@ -26,6 +26,7 @@ from hub.handlers.marks import MarkHandlers
 from hub.handlers.moments import MomentHandlers
 from hub.handlers.mood_changes import MoodChangeHandlers
 from hub.handlers.moods import MoodHandlers
+from hub.handlers.preferences import PreferenceHandlers
 from hub.handlers.profiles import ProfileHandlers
 from hub.handlers.requests import RequestHandlers
 from hub.handlers.streaks import StreakHandlers
@@ -240,6 +241,7 @@ async def rest_server(
                 mood_changes=MoodChangeHandlers(database, ring, delivery, clock),
                 moods=MoodHandlers(database, MoodQueue(redis, jobs, tasks.start), ring, limits, clock),
                 streaks=StreakHandlers(database, delivery, clock),
+                preferences=PreferenceHandlers(database, clock),
                 hugs=HugHandlers(relations, commits, receipts, delivery, clock, fulfil=requests.fulfil),
                 requests=requests,
                 marks=MarkHandlers(database, clock, follows_max),
