@@ -10,6 +10,7 @@ from enum import Enum, StrEnum
 from msgspec import Struct
 
 from domain.preferences import Category, Channel, Preferences
+from domain.privacy import Relation, is_within
 from domain.quiet_hours import quiet_until
 from domain.times import from_ms, to_ms
 
@@ -75,7 +76,7 @@ class Timing(Struct, frozen=True, kw_only=True):
     """All in ms. *unacked*: whoever is connected has so long to ack. *merge*, *mail_merge*: at most one push, one mail of a kind in it.
 
     *mail_after*: nobody is written to about what they may see in a minute. *dnd_look*: nobody tells when that ends.
-    *unsure*: so long a push waits for presence to be known again.
+    *unsure*: so long a push waits for presence to be known again, which is looked at every *unsure_look*.
     """
 
     unacked_ms: int = 10_000
@@ -84,6 +85,7 @@ class Timing(Struct, frozen=True, kw_only=True):
     mail_merge_ms: int = 3_600_000
     dnd_look_ms: int = 30_000
     unsure_ms: int = 60_000
+    unsure_look_ms: int = 2_000
 
 
 class Circumstances(Struct, frozen=True, kw_only=True):
@@ -122,6 +124,23 @@ class Suppress(Struct, frozen=True, tag=True):
 
 
 Decision = Send | Wait | Suppress
+
+
+def is_permitted(kind: str, relation: Relation, *, is_of_request: bool = False, is_community: bool = False) -> bool:
+    """Does the recipient's privacy let an event of *kind* happen still? *relation*: what the recipient is to the actor.
+
+    *is_of_request*: a hug in answer to a request, which needs no other permission. *is_community*: a request to all who take some.
+    """
+    privacy = relation.privacy
+    if kind == "hug.received":
+        return is_of_request or is_within(privacy.who_may_hug, is_friend=relation.is_friend)
+    if kind == "request.received":
+        if is_community:
+            return privacy.takes_community_requests
+        return is_within(privacy.who_may_ask, is_friend=relation.is_friend)
+    if kind == "friend.requested":
+        return is_within(privacy.who_befriends, is_friend=relation.is_friend)
+    return True
 
 
 def decide(
@@ -176,7 +195,7 @@ def _waits(
     elif now.presence is Presence.DO_NOT_DISTURB:
         waits.append(Wait(now_ms + timing.dnd_look_ms, Reason.DO_NOT_DISTURB))
     elif now.presence is Presence.UNKNOWN:
-        waits.append(Wait(at_ms + timing.unsure_ms, Reason.PRESENCE_UNKNOWN))
+        waits.append(Wait(min(at_ms + timing.unsure_ms, now_ms + timing.unsure_look_ms), Reason.PRESENCE_UNKNOWN))
     if now.sent_at_ms is not None:
         merge_ms = timing.merge_ms if channel is Channel.PUSH else timing.mail_merge_ms
         waits.append(Wait(now.sent_at_ms + merge_ms, Reason.MERGING))
