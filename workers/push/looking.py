@@ -31,7 +31,7 @@ from storage.notifications import (
 from storage.postgres import Database
 from storage.push_preferences import load_preferences
 from storage.push_queue import LOOK, LOOK_MAX_S, PushQueue
-from workers.push.asking import EMAIL, Answers, Asked, Asking
+from workers.push.asking import Answers, Asked, Asking
 from workers.push.composing import Composer
 from workers.push.gist import gist_of
 from workers.retry import Job

@@ -1,0 +1,313 @@
+"""From deliveries to a provider: one line for each credential, so that a dead provider holds up nobody else's pushes.
+
+What is due stands in PostgreSQL. A line takes as much of it as it can send, asks the rules once more about what is not
+fresh, tries, and writes down what came of it while the next tries are under way.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+import msgspec
+
+from domain.errors import Unavailable
+from domain.notifications import Reason, Send, Wait
+from domain.preferences import Channel
+from domain.times import from_ms
+from storage.deliveries import Outcome, Try, claim, save_outcomes
+from storage.device_removal import DeadToken, remove
+from storage.encryption import KeyRing, Unreadable
+from storage.notifications import load_pending
+from storage.postgres import Database
+from workers.push.asking import EMAIL, Asked, Asking
+from workers.push.breaker import Breaker
+from workers.push.counts import PushCounts
+from workers.push.outgoing import SEND_MAX_S, Answer, Content, Outgoing, Provider, Verdict
+
+ATTEMPTS = 5
+RETRY_FACTOR = 4
+RETRY_MAX_S = 600.0
+CLAIMED_FOR = timedelta(seconds=3 * SEND_MAX_S)  # one before it and its own, and some
+FRESH_MS = 2_000  # what was decided less than that ago is not asked about again
+IDLE_S = 1.0
+AWAY_S = 1.0
+
+log = logging.getLogger("hugmood.push")
+
+_decoder = msgspec.json.Decoder(Content)
+
+
+class Line:
+    """The way to one provider. `run` it until it is cancelled; what is under way then is finished first."""
+
+    def __init__(
+        self,
+        provider: Provider,
+        database: Database,
+        ring: KeyRing,
+        asking: Asking,
+        counts: PushCounts,
+        clock: Callable[[], int],
+        retry_s: float,
+    ) -> None:
+        """*retry_s*: the most that the first retry waits; each further one up to four times as long."""
+        self._provider = provider
+        self._database = database
+        self._ring = ring
+        self._asking = asking
+        self._counts = counts
+        self._clock = clock
+        self._retry_s = retry_s
+        self._breaker = Breaker()
+        self._waiting: deque[Try] = deque()  # taken and not begun
+        self._has_more = False  # the last claim found as much as it asked for
+        self._flying: set[asyncio.Task[None]] = set()
+        self._ended: list[Outcome] = []
+        self._dead: list[DeadToken] = []
+        self._wake = asyncio.Event()
+        self._write = asyncio.Event()
+
+    def wake(self) -> None:
+        """There may be something to send."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Send until cancelled; what is under way then has `SEND_MAX_S` to end."""
+        writer = asyncio.create_task(self._write_for_ever(), name=f"{self._provider.name} outcomes")
+        try:
+            async with self._provider:
+                try:
+                    await self._send_for_ever()
+                finally:
+                    await self._finish()
+        finally:
+            writer.cancel()
+            with suppress(asyncio.CancelledError):
+                await writer
+            with suppress(Unavailable):
+                await self._save()
+
+    async def _send_for_ever(self) -> None:
+        while True:
+            self._wake.clear()
+            try:
+                taken = await self._take()
+            except Unavailable:
+                await asyncio.sleep(AWAY_S)
+                continue
+            self._begin()
+            self._counts.in_flight[self._provider.name] = len(self._flying)
+            self._counts.open_breakers[self._provider.name] = self._breaker.is_open
+            if not taken:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(IDLE_S):
+                        await self._wake.wait()
+
+    async def _take(self) -> bool:
+        """Claim what may be begun soon. True: there may be more to do at once. Raises: Unavailable."""
+        most = self._provider.in_flight_max
+        if self._breaker.is_open:
+            self._give_back()
+            wanted = self._breaker.allowed(time.monotonic(), len(self._flying), most)
+        else:
+            wanted = 0 if len(self._waiting) >= most // 2 else most
+        if not wanted:
+            return False
+        now = self._now()
+        tries = await claim(self._database, self._provider.name, now, now + CLAIMED_FOR, wanted)
+        self._has_more = len(tries) == wanted and not self._breaker.is_open
+        self._waiting += await self._sift(tries, now)
+        return self._has_more and len(self._waiting) < most // 2
+
+    def _give_back(self) -> None:
+        """Nothing gets through: what was taken and not begun waits in PostgreSQL."""
+        due = self._now() + timedelta(seconds=self._breaker.wait_s(time.monotonic()))
+        while self._waiting:
+            self._end(Outcome(self._waiting.popleft().id, "queued", "provider_away", due, is_void=True))
+
+    async def _sift(self, tries: Sequence[Try], now: datetime) -> list[Try]:
+        """Those of *tries* that are to be made. Raises: Unavailable."""
+        now_ms = self._clock()
+        good, stale = [], []
+        for each in tries:
+            if now_ms >= each.expires_ms:
+                self._end(Outcome(each.id, "expired", Reason.EXPIRED, is_void=True))
+            elif each.attempts > ATTEMPTS:
+                self._end(Outcome(each.id, "dead", "no_answer", is_void=True))
+            elif each.device is not None and each.token is None:
+                self._end(Outcome(each.id, "suppressed", Reason.NO_DEVICE, is_void=True))
+            elif each.attempts == 1 and now_ms - each.created_ms < FRESH_MS:
+                good.append(each)
+            else:
+                stale.append(each)
+        return good + (await self._ask_again(stale, now) if stale else [])
+
+    async def _ask_again(self, tries: Sequence[Try], now: datetime) -> list[Try]:
+        channel = Channel.EMAIL if self._provider.name == EMAIL else Channel.PUSH
+        spans = [(each.first_seq, each.last_seq) for each in tries]
+        kinds = [each.kind for each in tries]
+        users = [each.user for each in tries]
+        pending = await load_pending(self._database, users, kinds, [channel] * len(tries), spans)
+        by_burst: dict[tuple[str, str], list[Asked]] = defaultdict(list)
+        for asked in (await self._asking.ask(pending, now)).asked:
+            by_burst[asked.pending.user, asked.pending.kind].append(asked)
+        good = []
+        for each in tries:
+            speaks_of = [
+                asked
+                for asked in by_burst[each.user, each.kind]
+                if each.first_seq <= asked.pending.seq <= each.last_seq and not asked.pending.is_waiting
+            ]
+            outcome = _reconsidered(each, speaks_of)
+            if outcome is None:
+                good.append(each)
+            else:
+                self._end(outcome)
+        return good
+
+    def _begin(self) -> None:
+        while self._waiting and len(self._flying) < self._provider.in_flight_max:
+            task = asyncio.create_task(self._try(self._waiting.popleft()), name=f"{self._provider.name} push")
+            self._flying.add(task)
+            task.add_done_callback(self._landed)
+
+    def _landed(self, task: asyncio.Task[None]) -> None:
+        self._flying.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a push failed", exc_info=error, extra={"provider": self._provider.name})
+        if not self._breaker.is_open:
+            self._begin()
+            if self._has_more and len(self._waiting) < self._provider.in_flight_max // 2:
+                self._wake.set()
+
+    async def _try(self, each: Try) -> None:
+        is_probe = self._breaker.is_open
+        started_ms = self._clock()
+        try:
+            to = self._address(each)
+        except Unreadable as error:
+            log.error("a token cannot be read", extra={"reason": str(error)})  # noqa: TRY400  the text says where
+            self._end(Outcome(each.id, "failed", "unreadable_token"))
+            return
+        outgoing = Outgoing(
+            id=each.id,
+            user=each.user,
+            to=to,
+            content=_decoder.decode(each.content),
+            ttl_s=max(1, (each.expires_ms - started_ms) // 1000),
+        )
+        answer = await self._provider.send(outgoing)
+        self._note(answer)
+        self._end(self._outcome(each, answer, started_ms, is_probe))
+
+    def _address(self, each: Try) -> str:
+        if each.token is None:
+            return ""
+        if each.device is None:
+            return each.token.decode()
+        return self._ring.open(each.token, "devices", "token", each.device)
+
+    def _note(self, answer: Answer) -> None:
+        name = self._provider.name
+        self._counts.tries[name, "silent" if answer.is_silent else answer.verdict] += 1
+        if answer.verdict is Verdict.RETRY:
+            self._breaker.failed(time.monotonic(), answer.retry_after_s)
+        else:
+            self._breaker.succeeded()
+        if answer.verdict is Verdict.MISCONFIGURED:
+            self._counts.misconfigured[name] += 1
+            log.error("a provider refuses our configuration", extra={"provider": name, "answer": answer.detail})
+
+    def _outcome(self, each: Try, answer: Answer, started_ms: int, is_probe: bool) -> Outcome:
+        verdict, detail = answer.verdict, answer.detail or None
+        if verdict is Verdict.ACCEPTED:
+            return Outcome(each.id, "accepted", None, None, detail, answer.ref)
+        if verdict is Verdict.GONE:
+            if each.device is not None and each.token_hash is not None:
+                since_ms = answer.gone_since_ms if answer.gone_since_ms is not None else started_ms
+                self._dead.append(DeadToken(each.device, each.token_hash, from_ms(since_ms)))
+            return Outcome(each.id, "dead", "token_gone", None, detail)
+        if verdict is not Verdict.RETRY:
+            return Outcome(each.id, "failed", str(verdict), None, detail)
+        if each.attempts >= ATTEMPTS and not is_probe:
+            return Outcome(each.id, "dead", "gave_up", None, detail)
+        due = self._now() + timedelta(seconds=self._backoff_s(each.attempts, answer.retry_after_s))
+        if due >= from_ms(each.expires_ms):
+            return Outcome(each.id, "expired", Reason.EXPIRED, None, detail)
+        # A probe is made for all that wait: it does not use up the tries of the one that it is made with.
+        return Outcome(each.id, "queued", "retry", due, detail, is_void=is_probe)
+
+    def _backoff_s(self, attempt: int, retry_after_s: float) -> float:
+        longest = min(RETRY_MAX_S, self._retry_s * RETRY_FACTOR ** (attempt - 1))
+        return retry_after_s + random.uniform(min(0.05, longest), longest)  # noqa: S311  jitter
+
+    def _end(self, outcome: Outcome) -> None:
+        self._ended.append(outcome)
+        self._write.set()
+
+    async def _write_for_ever(self) -> None:
+        while True:
+            await self._write.wait()
+            self._write.clear()
+            try:
+                await self._save()
+            except Unavailable:
+                await asyncio.sleep(AWAY_S)
+                self._write.set()
+            except Exception:
+                log.exception("outcomes could not be written", extra={"provider": self._provider.name})
+                await asyncio.sleep(AWAY_S)
+
+    async def _save(self) -> None:
+        """Write what has ended. Should it fail, it is written with what ends next. Raises: Unavailable."""
+        ended, self._ended = self._ended, []
+        dead, self._dead = self._dead, []
+        try:
+            if ended:
+                await save_outcomes(self._database, ended, self._now())
+                ended = []
+            if dead:
+                await self._remove(dead)
+                dead = []
+        finally:
+            self._ended = ended + self._ended
+            self._dead = dead + self._dead
+
+    async def _remove(self, dead: Sequence[DeadToken]) -> None:
+        name = self._provider.name
+        removal = await remove(self._database, name, dead, self._now())
+        self._counts.removed[name] += removal.removed
+        if removal.held_back:
+            self._counts.held_back[name] += removal.held_back
+            log.error(
+                "too many tokens are declared dead at once: kept until somebody has looked",
+                extra={"provider": name, "kept": removal.held_back},
+            )
+
+    async def _finish(self) -> None:
+        self._give_back()
+        if self._flying:
+            await asyncio.wait(self._flying, timeout=SEND_MAX_S)
+        for task in self._flying:
+            task.cancel()
+
+    def _now(self) -> datetime:
+        return from_ms(self._clock())
+
+
+def _reconsidered(each: Try, speaks_of: Sequence[Asked]) -> Outcome | None:
+    """What becomes of a try instead of being made; None: it is made."""
+    decisions = [asked.decision for asked in speaks_of]
+    if any(isinstance(decision, Send) for decision in decisions):
+        return None
+    waits = [decision for decision in decisions if isinstance(decision, Wait)]
+    if waits:
+        first = min(waits, key=lambda wait: wait.until_ms)
+        return Outcome(each.id, "queued", first.reason, from_ms(first.until_ms), is_void=True)
+    reasons = [decision.reason for decision in decisions if not isinstance(decision, Send)]
+    return Outcome(each.id, "suppressed", reasons[-1] if reasons else Reason.ACKED, is_void=True)
