@@ -44,6 +44,8 @@ SEALED = (
         key=(("user_id", "uuid"), ("felt_at", "timestamptz"), ("id", "uuid")),
         row_id="id",
     ),
+    SealedColumn(table="devices", column="token", key=(("id", "uuid"),), row_id="id"),
+    SealedColumn(table="own_keys", column="secret", key=(("name", "text"),), row_id="name"),
 )
 
 
