@@ -16,7 +16,7 @@ from domain.times import from_ms, to_ms
 
 
 class Kind(Struct, frozen=True):
-    """What becomes of an event of one type. *category* None: the event says. *is_listed*: in the centre; *is_pushed*: anywhere else."""
+    """What becomes of an event of one type. *category* None: the event says. *is_pushed*: told elsewhere than in the centre."""
 
     category: Category | None
     ttl: timedelta = timedelta(hours=24)
@@ -68,6 +68,7 @@ class Reason(StrEnum):
     QUIET_HOURS = "quiet_hours"
     DO_NOT_DISTURB = "do_not_disturb"
     CONNECTED = "connected"
+    MAIL_LATER = "mail_later"  # it may be seen without one
     PRESENCE_UNKNOWN = "presence_unknown"
     MERGING = "merging"
 
@@ -153,7 +154,10 @@ def decide(
     now_ms: int,
     timing: Timing,
 ) -> Decision:
-    """What to do at *now_ms* about an event of *at_ms* that is worth nothing from *expires_ms* on."""
+    """What to do at *now_ms* about an event of *at_ms* that is worth nothing from *expires_ms* on.
+
+    What is about the security of an account always goes; as a mail also if it was seen in the app, maybe by somebody else.
+    """
     reason = _obstacle(expires_ms, category, channel, preferences, now, now_ms)
     if reason is not None:
         return Suppress(reason)
@@ -170,9 +174,10 @@ def _obstacle(
     expires_ms: int, category: Category, channel: Channel, preferences: Preferences, now: Circumstances, now_ms: int
 ) -> Reason | None:
     is_from_us = category is Category.ACCOUNT
+    is_sure = is_from_us and channel is Channel.EMAIL
     obstacles = (
-        (now.is_acked and not (is_from_us and channel is Channel.EMAIL), Reason.ACKED),
-        (now.is_read, Reason.READ),
+        (now.is_acked and not is_sure, Reason.ACKED),
+        (now.is_read and not is_sure, Reason.READ),
         (now.is_undone, Reason.UNDONE),
         (now_ms >= expires_ms, Reason.EXPIRED),
         (now.is_blocked and not is_from_us, Reason.BLOCKED),
@@ -189,7 +194,7 @@ def _waits(
 ) -> list[Wait]:
     waits = []
     if channel is Channel.EMAIL:
-        waits.append(Wait(at_ms + timing.mail_after_ms, Reason.CONNECTED))
+        waits.append(Wait(at_ms + timing.mail_after_ms, Reason.MAIL_LATER))
     elif now.presence is Presence.CONNECTED:
         waits.append(Wait(at_ms + timing.unacked_ms, Reason.CONNECTED))
     elif now.presence is Presence.DO_NOT_DISTURB:
