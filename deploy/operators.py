@@ -1,10 +1,12 @@
-"""The arguments of what operators do with stored data: dead jobs, keys, outages, demo data."""
+"""The arguments of what operators do with stored data: dead jobs, keys, outages, demo data, notices, traces."""
 
 import argparse
 from pathlib import Path
 from typing import Protocol
+from uuid import UUID
 
 from deploy.arguments import COUNT_MAX, add_data, add_tokens, day, number
+from domain.api_keys import NAME_MAX, Scope
 
 LISTED = 50
 ID_MAX = 2**63 - 1
@@ -26,6 +28,9 @@ def add_operators(commands: Commands, data: Path) -> None:
     _add_dead_jobs(_actions(commands, "dead-jobs", "jobs that were given up"), data)
     _add_keys(_actions(commands, "keys", "the keys of encrypted fields"), data)
     _add_outage(_actions(commands, "outage", "days on which nobody could log, frozen in all streaks"), data)
+    _add_api_keys(_actions(commands, "api-keys", "the keys of app owners' servers"), data)
+    _add_send_test_push(commands.add_parser("send-test-push", help="notify somebody, and see what becomes of it"), data)
+    _add_trace(commands.add_parser("trace", help="the life of one hug: what happened when, and why not"), data)
     _add_demo_data(commands.add_parser("demo-data", help="invent people with friends, hugs and moods"), data)
 
 
@@ -91,6 +96,34 @@ def _add_outage(actions: Commands, data: Path) -> None:
     add_data(add, data)
 
 
+def _add_api_keys(actions: Commands, data: Path) -> None:
+    add = actions.add_parser("new", help="make one; it is shown once")
+    add.add_argument("name", type=_name, metavar="NAME", help="whose it is, for those who read the list")
+    add.add_argument(
+        "--scope",
+        action="append",
+        choices=[scope.value for scope in Scope],
+        required=True,
+        help="what it may do; several times for several",
+    )
+    add_data(add, data)
+    add_data(actions.add_parser("list", help="the latest first, without the keys themselves"), data)
+    add = actions.add_parser("revoke", help="have one open nothing any more")
+    add.add_argument("id", type=_uuid, metavar="ID")
+    add_data(add, data)
+
+
+def _add_send_test_push(add: argparse.ArgumentParser, data: Path) -> None:
+    add.add_argument("user", metavar="USER", help="an id or a username")
+    add_data(add, data)
+
+
+def _add_trace(add: argparse.ArgumentParser, data: Path) -> None:
+    add.add_argument("hug", type=_uuid, metavar="HUG_ID")
+    add.add_argument("--json", action="store_true", help="a JSON object a line")
+    add_data(add, data)
+
+
 def _add_demo_data(add: argparse.ArgumentParser, data: Path) -> None:
     add.add_argument("--users", type=number("a number of people", 1, COUNT_MAX), required=True, metavar="N")
     add.add_argument(
@@ -115,3 +148,18 @@ def _add_demo_data(add: argparse.ArgumentParser, data: Path) -> None:
 
 
 _id = number("an id", 1, ID_MAX)
+
+
+def _name(value: str) -> str:
+    if not 1 <= len(value) <= NAME_MAX or not value.isprintable():
+        raise argparse.ArgumentTypeError(f"{value!r} is not a name of 1 to {NAME_MAX} characters")
+    return value
+
+
+def _uuid(value: str) -> str:
+    try:
+        return str(UUID(value))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{value!r} is not an id such as 0198f2a4-7b1c-7d3e-9f00-000000000001"
+        ) from None

@@ -35,6 +35,7 @@ from hub.handlers.marks import MarkHandlers
 from hub.handlers.moments import MomentHandlers
 from hub.handlers.mood_changes import MoodChangeHandlers
 from hub.handlers.moods import MoodHandlers
+from hub.handlers.notices import NoticeHandlers
 from hub.handlers.preferences import PreferenceHandlers
 from hub.handlers.profiles import ProfileHandlers
 from hub.handlers.requests import RequestHandlers
@@ -239,6 +240,7 @@ async def _build_handlers(
         ),
         streaks=StreakHandlers(database, delivery, clock),
         preferences=PreferenceHandlers(database, clock),
+        notices=NoticeHandlers(database, delivery, clock),
     )
 
 

@@ -72,7 +72,9 @@ class Delivery:
         self._tells: list[_Telling] = []
         self._forget: list[tuple[str, str]] = []
         self.on_room_change: Callable[[str, RoomChange], None] = lambda _room, _change: None
-        self.on_absent: Callable[[set[str]], None] = lambda _users: None  # given who has an event and is connected nowhere
+        self.on_absent: Callable[[set[str]], None] = lambda _users: (
+            None
+        )  # given who has an event and is connected nowhere
         self.unrouted = 0  # events and tells that could not be looked up because Redis was away
 
     def ring(self, events: Sequence[InboxEvent]) -> None:

@@ -67,7 +67,9 @@ class Node:
         self.on_behind: Callable[[], None] = lambda: None  # wakes the mailbox reader
         self.on_rank: Callable[[str], None] = lambda _user: None  # wakes the registrar
         self.on_moved: Callable[[str], None] = lambda _user: None  # a session of a user has come or gone
-        self.on_left_unacked: Callable[[str], None] = lambda _user: None  # the last session went without having acked all
+        self.on_left_unacked: Callable[[str], None] = lambda _user: (
+            None
+        )  # the last session went without having acked all
         self.brought: dict[str, int] = {}  # user → the last `seq` that came here since hub/unacked.py looked
         self.delivered = 0
 

@@ -204,9 +204,7 @@ async def load_targets(database: Database, users: Sequence[str]) -> list[Target]
     """The devices and e-mail addresses of *users*. Raises: Unavailable."""
     rows = await database.fetch(_TARGETS, users)
     return [
-        Target(
-            str(row["user_id"]), row["provider"], str(row["id"]) if row["id"] is not None else None, row["language"]
-        )
+        Target(str(row["user_id"]), row["provider"], str(row["id"]) if row["id"] is not None else None, row["language"])
         for row in rows
     ]
 

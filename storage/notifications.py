@@ -203,7 +203,11 @@ async def claim_bursts(database: Database, now: datetime, until: datetime, limit
 
 
 async def load_pending(
-    database: Database, users: Sequence[str], kinds: Sequence[str], channels: Sequence[str], spans: Sequence[tuple[int, int]]
+    database: Database,
+    users: Sequence[str],
+    kinds: Sequence[str],
+    channels: Sequence[str],
+    spans: Sequence[tuple[int, int]],
 ) -> list[Pending]:
     """Of each user, kind and channel: what waits, and what was pushed and not acked since, with a `seq` in the span;
     the last `PENDING_MAX`, the latest first. Raises: Unavailable."""

@@ -48,9 +48,7 @@ class PushQueue:
         if users:
             await self._redis.call("SADD", keys.PUSH_USERS, *users)
         # Another id every `LOOK_MAX_S`, so that a worker that died with the job holds nobody up.
-        return await self._jobs.enqueue(
-            Queue.PUSH, LOOK, job_id=f"look:{self._name}:{int(time.time() / LOOK_MAX_S)}"
-        )
+        return await self._jobs.enqueue(Queue.PUSH, LOOK, job_id=f"look:{self._name}:{int(time.time() / LOOK_MAX_S)}")
 
     async def take(self, limit: int) -> list[str]:
         """Up to *limit* users who were added anywhere, none when Redis is away."""

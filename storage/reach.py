@@ -35,7 +35,9 @@ class Reach:
 
     async def _ranks(self, users: Sequence[str]) -> dict[str, list[int]]:
         replies = await self._redis.pipeline([("HGETALL", keys.where(user)) for user in users])
-        devices = {user: dict(zip(reply[::2], reply[1::2], strict=True)) for user, reply in zip(users, replies, strict=True)}
+        devices = {
+            user: dict(zip(reply[::2], reply[1::2], strict=True)) for user, reply in zip(users, replies, strict=True)
+        }
         nodes = sorted({node for where in devices.values() for node in where})
         leases = await self._redis.pipeline([("EXISTS", keys.lease(node.decode())) for node in nodes]) if nodes else []
         alive = {node for node, lives in zip(nodes, leases, strict=True) if lives}

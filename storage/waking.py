@@ -19,7 +19,10 @@ class Waking:
     """One job that is asked for again and again."""
 
     def __init__(
-        self, ask: Callable[[], Awaitable[bool]], start: Callable[[Coroutine[object, object, None], str], object], name: str
+        self,
+        ask: Callable[[], Awaitable[bool]],
+        start: Callable[[Coroutine[object, object, None], str], object],
+        name: str,
     ) -> None:
         """*ask* enqueues the job; False: one waits or runs already. *start* runs work in the background."""
         self._ask = ask

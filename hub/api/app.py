@@ -28,6 +28,7 @@ from hub.api.people import Statuses, people_endpoints
 from hub.api.preferences import preference_endpoints
 from hub.api.problems import on_error, on_http_exception, problem
 from hub.api.requests import request_endpoints
+from hub.api.server import server_endpoints
 from hub.care import Resource
 from hub.handlers.table import Handlers
 from hub.tokens import TokenVerifier
@@ -79,6 +80,7 @@ def declare(services: ApiServices) -> list[Endpoint]:
         *mood_word_endpoints(),
         *preference_endpoints(handlers.preferences),
         *mood_pattern_endpoints(database, services.limits, handlers.moods.find_patterns),
+        *server_endpoints(handlers.notices),
         *services.more_endpoints,
     ]
 

@@ -15,11 +15,14 @@ from msgspec import Struct
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from domain.errors import Invalid, Refusal, TooLarge, Unauthenticated
+from domain.api_keys import Scope
+from domain.errors import Forbidden, Invalid, Refusal, TooLarge, Unauthenticated
+from domain.times import from_ms
 from hub.api.problems import UnsupportedBody, internal, refused
 from hub.handlers.ports import Actor
 from hub.tokens import Claims, TokenVerifier
 from protocol.codes import ErrorCode
+from storage.api_keys import find_holder
 from storage.limits import Limit, Limits
 from storage.postgres import Database
 from storage.users import load_caller
@@ -27,6 +30,7 @@ from storage.users import load_caller
 BODY_MAX_BYTES = 16 * 1024
 JSON = "application/json"
 CALLS_BY_USER = Limit("calls", 1_200, 60_000)
+CALLS_BY_KEY = Limit("server_calls", 6_000, 60_000)
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _encoder = msgspec.json.Encoder()
@@ -35,11 +39,14 @@ log = logging.getLogger("hugmood.api")
 
 
 class Auth(Enum):
-    """What an endpoint does with an access token: needs it, uses it if there is a good one, or does not look."""
+    """What an endpoint does with an access token: needs it, uses it if there is a good one, or does not look. SERVER: it
+    needs the API key of an app owner's server, and nothing else opens it.
+    """
 
     NEEDED = "needed"
     OPTIONAL = "optional"
     IGNORED = "ignored"
+    SERVER = "server"
 
 
 class Call(Struct, frozen=True, kw_only=True):
@@ -48,6 +55,7 @@ class Call(Struct, frozen=True, kw_only=True):
     address: str
     claims: Claims | None = None
     caller: Actor | None = None
+    key: str = ""  # the id of the API key
     body: Any = None
     query: Any = None
     id: str = ""  # of the path
@@ -64,7 +72,7 @@ class Call(Struct, frozen=True, kw_only=True):
 class Endpoint(Struct, frozen=True, kw_only=True):
     """One method on one path. *reply*: the type of what *handle* returns, unless that is a response already.
 
-    *media_type*: of the answer. *headers*: those it looks at. *is_live*: the answer waits for events, so there is no HEAD.
+    *scope*: what an API key must be good for. *media_type*: of the answer. *headers*: those it looks at. *is_live*: the answer waits for events, so there is no HEAD.
     """
 
     method: str
@@ -79,6 +87,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     query: type[Struct] | None = None
     status: int = 200
     auth: Auth = Auth.NEEDED
+    scope: Scope | None = None
     errors: Sequence[ErrorCode] = ()
     media_type: str = JSON
     headers: Sequence[str] = ()
@@ -96,13 +105,8 @@ class Gate:
 
     def claims(self, request: Request) -> Claims | None:
         """What the access token says; None without one. Raises: Unauthenticated, TokenExpired."""
-        header = request.headers.get("Authorization")
-        if header is None:
-            return None
-        scheme, _, token = header.partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
-            raise Unauthenticated("The Authorization header has the form: Bearer, a blank, the access token.")
-        return self._verifier.verify(token.strip(), self._clock())
+        token = _bearer(request)
+        return self._verifier.verify(token, self._clock()) if token is not None else None
 
     async def caller(self, claims: Claims | None) -> Actor:
         """Who asks. Raises: Unauthenticated, RateLimited, Unavailable."""
@@ -113,6 +117,33 @@ class Gate:
         if caller is None or caller.is_revoked:
             raise Unauthenticated("This log-in has been ended. Log in again.")
         return Actor(claims.user, caller.name)
+
+    async def server(self, request: Request, scope: Scope | None) -> str:
+        """The id of the API key that is sent, if it is good for *scope*.
+
+        Raises: Unauthenticated, Forbidden, RateLimited, Unavailable.
+        """
+        key = _bearer(request)
+        if key is None:
+            raise Unauthenticated("Send the key of your server: Authorization: Bearer hm_…")
+        holder = await find_holder(self._database, key, from_ms(self._clock()))
+        if holder is None:
+            raise Unauthenticated("This is no key of a server, or it has been revoked.")
+        await self._limits.take((CALLS_BY_KEY, holder.key))
+        if scope not in holder.scopes:
+            raise Forbidden(f"This key is not good for {scope}.")
+        return holder.key
+
+
+def _bearer(request: Request) -> str | None:
+    """What the Authorization header brings; None without one. Raises: Unauthenticated."""
+    header = request.headers.get("Authorization")
+    if header is None:
+        return None
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthenticated("The Authorization header has the form: Bearer, a blank, the access token.")
+    return token.strip()
 
 
 class Responder:
@@ -143,10 +174,12 @@ class Responder:
         endpoint = self._endpoint
         claims = self._claims(request)
         caller = await self._gate.caller(claims) if endpoint.auth is Auth.NEEDED else None
+        key = await self._gate.server(request, endpoint.scope) if endpoint.auth is Auth.SERVER else ""
         return Call(
             address=request.client.host if request.client is not None else "local",
             claims=claims,
             caller=caller,
+            key=key,
             body=await self._read_body(request),
             query=self._read_query(request),
             id=_canonical(request.path_params.get("id")),
@@ -154,7 +187,7 @@ class Responder:
         )
 
     def _claims(self, request: Request) -> Claims | None:
-        if self._endpoint.auth is Auth.IGNORED:
+        if self._endpoint.auth in (Auth.IGNORED, Auth.SERVER):
             return None
         try:
             return self._gate.claims(request)

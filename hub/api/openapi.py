@@ -21,10 +21,17 @@ _EXAMPLES = {
     ErrorCode.NOT_FOUND: "There is no such thing.",
     ErrorCode.CONFLICT: "It contradicts what is already stored.",
     ErrorCode.EXPIRED: "It was possible until a moment ago.",
-    ErrorCode.TOO_LARGE: "The body is over 16 KiB.",
+    ErrorCode.TOO_LARGE: "The body is over {} KiB.",
     ErrorCode.RATE_LIMITED: "Too many; `Retry-After` and `retry_after_ms` say when again.",
     ErrorCode.UNAVAILABLE: "Briefly unavailable; `Retry-After` says when again.",
     ErrorCode.INTERNAL: "Our own fault.",
+}
+
+
+_SECURITY: dict[Auth, list[dict[str, list[str]]]] = {
+    Auth.NEEDED: [{"access_token": []}],
+    Auth.OPTIONAL: [{"access_token": []}, {}],
+    Auth.SERVER: [{"api_key": []}],
 }
 
 
@@ -50,7 +57,10 @@ def describe(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": _reached(paths, {name: _relaxed(schema) for name, schema in components.items()}),
-            "securitySchemes": {"access_token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+            "securitySchemes": {
+                "access_token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+                "api_key": {"type": "http", "scheme": "bearer", "description": "Of `hugmood api-keys new`: hm_…"},
+            },
         },
     }
     plain: dict[str, Any] = _portable(document)
@@ -127,20 +137,24 @@ def _operation(endpoint: Endpoint, refs: dict[str, Any]) -> dict[str, Any]:
             "content": {"application/json": {"schema": refs[_key(endpoint.body)]}},
         }
     if endpoint.auth is not Auth.IGNORED:
-        token: list[dict[str, list[str]]] = [{"access_token": []}]
-        operation["security"] = token if endpoint.auth is Auth.NEEDED else [*token, {}]
+        operation["security"] = _SECURITY[endpoint.auth]
     return operation
 
 
 def _refusals(endpoint: Endpoint) -> dict[str, Any]:
     codes = {*_ALWAYS, *endpoint.errors}
-    if endpoint.auth is Auth.NEEDED:
+    if endpoint.auth in (Auth.NEEDED, Auth.SERVER):
         codes |= {ErrorCode.UNAUTHENTICATED, ErrorCode.RATE_LIMITED}
+    if endpoint.auth is Auth.SERVER:
+        codes.add(ErrorCode.FORBIDDEN)
     if endpoint.body is not None:
         codes.add(ErrorCode.TOO_LARGE)
     schema = {"$ref": REF_TEMPLATE.format(name=Problem.__name__)}
     responses = {
-        str(STATUS[code]): {"description": _EXAMPLES[code], "content": {MEDIA_TYPE: {"schema": schema}}}
+        str(STATUS[code]): {
+            "description": _EXAMPLES[code].format(endpoint.body_max_bytes // 1024),
+            "content": {MEDIA_TYPE: {"schema": schema}},
+        }
         for code in sorted(codes, key=STATUS.__getitem__)
     }
     if endpoint.body is not None:

@@ -30,7 +30,7 @@ def render(document: dict[str, Any]) -> str:
         f"<p>{escape(document['info']['description'])} ",
         "The same as data: <a href='/openapi.json'>/openapi.json</a>.</p>",
         "<p>Errors are <code>application/problem+json</code> with the protocol’s <code>code</code>.</p>",
-        "<p>Lists page by limit and cursor. Unknown fields are refused. A body has at most 16 KiB.</p>",
+        "<p>Lists page by limit and cursor. Unknown fields are refused. A body has at most 16 KiB, unless 413 says more.</p>",
     ]
     for tag in document["tags"]:
         parts.append(f"<h2>{escape(tag['name'])}</h2>")
@@ -54,7 +54,8 @@ def _article(path: str, method: str, operation: dict[str, Any], schemas: dict[st
     yield f"<article><h3><b>{method}</b> {escape(path)}</h3><p>{escape(operation['summary'])}</p>"
     security = operation.get("security")
     if security:
-        yield "<p>Access token: " + ("optional" if {} in security else "needed") + ".</p>"
+        what = "API key" if "api_key" in security[0] else "Access token"
+        yield f"<p>{what}: {'optional' if {} in security else 'needed'}.</p>"
     if operation.get("parameters"):
         yield _table("Parameters", [(p["name"], p["schema"], p["required"]) for p in operation["parameters"]])
     if "requestBody" in operation:

@@ -10,6 +10,7 @@ from hub.handlers.marks import MarkHandlers
 from hub.handlers.moments import MomentHandlers
 from hub.handlers.mood_changes import MoodChangeHandlers
 from hub.handlers.moods import MoodHandlers
+from hub.handlers.notices import NoticeHandlers
 from hub.handlers.preferences import PreferenceHandlers
 from hub.handlers.profiles import ProfileHandlers
 from hub.handlers.requests import RequestHandlers
@@ -31,3 +32,4 @@ class Handlers(Struct, frozen=True, kw_only=True):
     streaks: StreakHandlers
     mood_changes: MoodChangeHandlers
     preferences: PreferenceHandlers
+    notices: NoticeHandlers

@@ -20,7 +20,20 @@ from tests.support.servers import run, temporary_folder
 pytestmark = pytest.mark.integration
 
 PASSWORD = "correct horse battery staple"
-COMMANDS = ("up", "hub", "worker", "migrate", "listen", "send", "people", "keys", "dead-jobs", "outage", "demo-data")
+COMMANDS = (
+    "up",
+    "hub",
+    "worker",
+    "migrate",
+    "listen",
+    "send",
+    "people",
+    "keys",
+    "dead-jobs",
+    "outage",
+    "demo-data",
+    "api-keys",
+)
 
 
 @pytest.fixture(scope="module")

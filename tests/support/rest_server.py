@@ -26,6 +26,7 @@ from hub.handlers.marks import MarkHandlers
 from hub.handlers.moments import MomentHandlers
 from hub.handlers.mood_changes import MoodChangeHandlers
 from hub.handlers.moods import MoodHandlers
+from hub.handlers.notices import NoticeHandlers
 from hub.handlers.preferences import PreferenceHandlers
 from hub.handlers.profiles import ProfileHandlers
 from hub.handlers.requests import RequestHandlers
@@ -242,6 +243,7 @@ async def rest_server(
                 moods=MoodHandlers(database, MoodQueue(redis, jobs, tasks.start), ring, limits, clock),
                 streaks=StreakHandlers(database, delivery, clock),
                 preferences=PreferenceHandlers(database, clock),
+                notices=NoticeHandlers(database, delivery, clock),
                 hugs=HugHandlers(relations, commits, receipts, delivery, clock, fulfil=requests.fulfil),
                 requests=requests,
                 marks=MarkHandlers(database, clock, follows_max),

@@ -17,7 +17,9 @@ class PushCounts(Collector):
         self.open_breakers: dict[str, bool] = {}
         self.removed: defaultdict[str, int] = defaultdict(int)  # tokens
         self.held_back: defaultdict[str, int] = defaultdict(int)  # dead tokens that were not removed: an alarm
-        self.misconfigured: defaultdict[str, int] = defaultdict(int)  # answers that only the operator can mend: an alarm
+        self.misconfigured: defaultdict[str, int] = defaultdict(
+            int
+        )  # answers that only the operator can mend: an alarm
 
     def collect(self) -> Iterable[Metric]:
         """Called by a scrape."""

@@ -87,4 +87,3 @@ def _gist(topic: str, burst: str, category: Category, collapse: str, event: _Eve
         ids=ids | event.data,
         values=values,
     )
-
