@@ -5,16 +5,29 @@ passwords in URLs nor keys. This is the only reader of settings; deploy/cli.py h
 """
 
 import difflib
-import ipaddress
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
-
-from msgspec import Struct
 
 from deploy.children import CannotStart
+from deploy.push_settings import NAMES as PUSH_NAMES
+from deploy.push_settings import load_push
+from deploy.setting_kinds import (
+    Environment,
+    Setting,
+    any_text,
+    hug_kind,
+    items,
+    network,
+    on_off,
+    origin,
+    read_private,
+    read_table,
+    seconds_up_to,
+    url_like,
+    whole_number,
+)
 from hub.care import Resource, load_resources
 from hub.settings import SECRET_MIN_BYTES, HubSettings
 from storage.encryption_keys import FORM, EncryptionKey, load_keys
@@ -24,9 +37,7 @@ from workers.settings import SERVED, WorkerSettings
 PREFIX = "HUGMOOD_"
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
-Parse = Callable[[str], Any]
 Settings = TypeVar("Settings")
-Environment = Mapping[str, str]
 
 
 class WrongSettings(CannotStart):
@@ -37,75 +48,10 @@ class WrongSettings(CannotStart):
         self.problems = tuple(problems)
 
 
-class Setting(Struct, frozen=True):
-    """One name in the environment and the field it fills. *parse* raises ValueError with what is allowed, or with
-    an argument for each thing that is wrong."""
-
-    name: str
-    field: str
-    parse: Parse
-
-
-def _text(value: str) -> str:
-    if not value.strip():
-        raise ValueError("must not be empty")
-    return value.strip()
-
-
-def _number(low: float, high: float) -> Parse:
-    def parse(value: str) -> int:
-        if not re.fullmatch(r"[0-9]{1,12}", value.strip()) or not low <= int(value) <= high:
-            raise ValueError(f"must be a whole number from {low} to {high}")
-        return int(value)
-
-    return parse
-
-
 def _months(value: str) -> int:
     if not re.fullmatch(r"[0-9]{1,4}", value.strip()) or 0 < int(value) < MONTHS_BEHIND:
         raise ValueError(f"must be 0 (for ever) or a whole number of months from {MONTHS_BEHIND} to 9999")
     return int(value)
-
-
-def _seconds(high: float) -> Parse:
-    def parse(value: str) -> float:
-        if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?", value.strip()) or not float(value) <= high:
-            raise ValueError(f"must be a number of seconds from 0 to {high:g}")
-        return float(value)
-
-    return parse
-
-
-def _switch(value: str) -> bool:
-    if value not in {"on", "off"}:
-        raise ValueError("must be on or off")
-    return value == "on"
-
-
-def _items(parse_item: Callable[[str], str]) -> Parse:
-    def parse(value: str) -> tuple[str, ...]:
-        return tuple(parse_item(item.strip()) for item in value.split(",") if item.strip())
-
-    return parse
-
-
-def _origin(item: str) -> str:
-    if not re.fullmatch(r"https?://[^/\s,?#@]+", item):
-        raise ValueError("must be origins such as https://app.example, with commas between them and without paths")
-    return item.lower()
-
-
-def _network(item: str) -> str:
-    try:
-        return str(ipaddress.ip_network(item))
-    except ValueError:
-        raise ValueError("must be addresses or networks such as 10.0.0.0/8, with commas between them") from None
-
-
-def _kind(item: str) -> str:
-    if not re.fullmatch(r"[a-z][a-z0-9_-]{0,31}", item):
-        raise ValueError("must be words of lower-case letters, digits, - and _, with commas between them")
-    return item
 
 
 def _care(value: str) -> Sequence[Resource]:
@@ -118,28 +64,15 @@ def _queue(item: str) -> str:
     return next(queue for queue in SERVED if queue == item)
 
 
-def _url(schemes: Sequence[str], example: str) -> Parse:
-    def parse(value: str) -> str:
-        try:
-            is_good = urlsplit(value).scheme in schemes and urlsplit(value).port != 0
-        except ValueError:  # a port that is no number
-            is_good = False
-        if not is_good:
-            raise ValueError(f"must be a URL such as {example}")
-        return value
-
-    return parse
-
-
-_PORT = _number(1, 65_535)
-_REDIS_URL = _url(("redis", "rediss", "unix"), "redis://:password@host:6379/0")
+_PORT = whole_number(1, 65_535)
+_REDIS_URL = url_like(("redis", "rediss", "unix"), "redis://:password@host:6379/0")
 _CONNECTIONS_MAX = 1_000
 
 SERVERS = (
     Setting(
         "HUGMOOD_DATABASE_URL",
         "database_url",
-        _url(("postgresql", "postgres"), "postgresql://user:password@host:5432/name"),
+        url_like(("postgresql", "postgres"), "postgresql://user:password@host:5432/name"),
     ),
     Setting("HUGMOOD_REDIS_URL", "redis_url", _REDIS_URL),
 )
@@ -147,48 +80,49 @@ _JOBS_REDIS = Setting("HUGMOOD_JOBS_REDIS_URL", "jobs_redis_url", _REDIS_URL)
 HUB = (
     *SERVERS,
     _JOBS_REDIS,
-    Setting("HUGMOOD_HOST", "host", _text),
+    Setting("HUGMOOD_HOST", "host", any_text),
     Setting("HUGMOOD_PORT", "port", _PORT),
-    Setting("HUGMOOD_METRICS_HOST", "metrics_host", _text),
+    Setting("HUGMOOD_METRICS_HOST", "metrics_host", any_text),
     Setting("HUGMOOD_METRICS_PORT", "metrics_port", _PORT),
-    Setting("HUGMOOD_ALLOWED_ORIGINS", "allowed_origins", _items(_origin)),
-    Setting("HUGMOOD_TRUSTED_PROXIES", "trusted_proxies", _items(_network)),
-    Setting("HUGMOOD_LIMITS", "limits_on", _switch),
-    Setting("HUGMOOD_HUG_KINDS", "hug_kinds", _items(_kind)),
-    Setting("HUGMOOD_REQUESTS_PER_HOUR", "requests_per_hour", _number(1, 1_000_000)),
-    Setting("HUGMOOD_COMMUNITY_REQUESTS_OPEN", "community_requests_open", _number(1, 50)),
-    Setting("HUGMOOD_MOODS_PER_DAY", "moods_per_day", _number(0, 1_000_000)),
-    Setting("HUGMOOD_HUGS_PER_MINUTE", "hugs_per_minute", _number(0, 1_000_000)),
-    Setting("HUGMOOD_HUGS_PER_DAY", "hugs_per_day", _number(0, 1_000_000)),
-    Setting("HUGMOOD_HUGS_UNANSWERED_PER_HOUR", "hugs_unanswered_per_hour", _number(0, 1_000_000)),
+    Setting("HUGMOOD_ALLOWED_ORIGINS", "allowed_origins", items(origin)),
+    Setting("HUGMOOD_TRUSTED_PROXIES", "trusted_proxies", items(network)),
+    Setting("HUGMOOD_LIMITS", "limits_on", on_off),
+    Setting("HUGMOOD_HUG_KINDS", "hug_kinds", items(hug_kind)),
+    Setting("HUGMOOD_REQUESTS_PER_HOUR", "requests_per_hour", whole_number(1, 1_000_000)),
+    Setting("HUGMOOD_COMMUNITY_REQUESTS_OPEN", "community_requests_open", whole_number(1, 50)),
+    Setting("HUGMOOD_MOODS_PER_DAY", "moods_per_day", whole_number(0, 1_000_000)),
+    Setting("HUGMOOD_HUGS_PER_MINUTE", "hugs_per_minute", whole_number(0, 1_000_000)),
+    Setting("HUGMOOD_HUGS_PER_DAY", "hugs_per_day", whole_number(0, 1_000_000)),
+    Setting("HUGMOOD_HUGS_UNANSWERED_PER_HOUR", "hugs_unanswered_per_hour", whole_number(0, 1_000_000)),
     Setting("HUGMOOD_CARE_FILE", "care", _care),
-    Setting("HUGMOOD_MAX_CONNECTIONS", "max_connections", _number(0, 10_000_000)),
-    Setting("HUGMOOD_MAX_CONNECTIONS_PER_ADDRESS", "max_connections_per_address", _number(1, 10_000_000)),
-    Setting("HUGMOOD_MAX_CONNECTIONS_PER_USER", "max_connections_per_user", _number(1, 10_000_000)),
-    Setting("HUGMOOD_MAX_FOLLOWS", "max_follows", _number(1, 1_000_000)),
+    Setting("HUGMOOD_MAX_CONNECTIONS", "max_connections", whole_number(0, 10_000_000)),
+    Setting("HUGMOOD_MAX_CONNECTIONS_PER_ADDRESS", "max_connections_per_address", whole_number(1, 10_000_000)),
+    Setting("HUGMOOD_MAX_CONNECTIONS_PER_USER", "max_connections_per_user", whole_number(1, 10_000_000)),
+    Setting("HUGMOOD_MAX_FOLLOWS", "max_follows", whole_number(1, 1_000_000)),
     Setting(
-        "HUGMOOD_DATABASE_CONNECTIONS", "database_connections", _number(2, _CONNECTIONS_MAX)
+        "HUGMOOD_DATABASE_CONNECTIONS", "database_connections", whole_number(2, _CONNECTIONS_MAX)
     ),  # one is kept for commits
-    Setting("HUGMOOD_DRAIN_S", "drain_s", _seconds(600)),
+    Setting("HUGMOOD_PUSH_UNACKED_S", "push_unacked_s", whole_number(1, 3_600)),
+    Setting("HUGMOOD_DRAIN_S", "drain_s", seconds_up_to(600)),
 )
 WORKER = (
     *SERVERS,
     _JOBS_REDIS,
-    Setting("HUGMOOD_METRICS_HOST", "metrics_host", _text),
+    Setting("HUGMOOD_METRICS_HOST", "metrics_host", any_text),
     Setting("HUGMOOD_METRICS_PORT", "metrics_port", _PORT),
-    Setting("HUGMOOD_QUEUES", "queues", _items(_queue)),
-    Setting("HUGMOOD_DATABASE_CONNECTIONS", "database_connections", _number(1, _CONNECTIONS_MAX)),
+    Setting("HUGMOOD_QUEUES", "queues", items(_queue)),
+    Setting("HUGMOOD_DATABASE_CONNECTIONS", "database_connections", whole_number(1, _CONNECTIONS_MAX)),
     Setting("HUGMOOD_MOOD_RETENTION_MONTHS", "mood_retention_months", _months),
-    Setting("HUGMOOD_STOP_WAIT_S", "stop_wait_s", _seconds(600)),
+    Setting("HUGMOOD_STOP_WAIT_S", "stop_wait_s", seconds_up_to(600)),
 )
 SECRET, KEYS = "HUGMOOD_SECRET", "HUGMOOD_ENCRYPTION_KEYS"
-OTHER_NAMES = (SECRET, f"{SECRET}_FILE", KEYS, f"{KEYS}_FILE", "HUGMOOD_LOG", "HUGMOOD_DATA")
+OTHER_NAMES = (SECRET, f"{SECRET}_FILE", KEYS, f"{KEYS}_FILE", "HUGMOOD_LOG", "HUGMOOD_DATA", *PUSH_NAMES)
 
 
 def load_hub_settings(environment: Environment) -> HubSettings:
     """For one hub. Raises: WrongSettings."""
     problems: list[str] = []
-    given = _given(HUB, environment, problems)
+    given = read_table(HUB, environment, problems)
     given["secret"] = _secret(environment, problems)
     _require(SERVERS, given, environment, problems)
     if given["secret"] is None:
@@ -202,18 +136,20 @@ def load_hub_settings(environment: Environment) -> HubSettings:
 def load_worker_settings(environment: Environment) -> WorkerSettings:
     """For one worker. Raises: WrongSettings."""
     problems: list[str] = []
-    given = _given(WORKER, environment, problems)
+    given = read_table(WORKER, environment, problems)
     _require(SERVERS, given, environment, problems)
     given["encryption_keys"] = _required_keys(environment, problems)
+    given["push"] = load_push(environment, problems)
     return _build(WorkerSettings, given, problems)
 
 
 def check_settings(environment: Environment) -> None:
     """Everything but what may be missing, for those who start others. Raises: WrongSettings."""
     problems: list[str] = []
-    _given({setting.name: setting for setting in (*HUB, *WORKER)}.values(), environment, problems)
+    read_table({setting.name: setting for setting in (*HUB, *WORKER)}.values(), environment, problems)
     _secret(environment, problems)
     _keys(environment, problems)
+    load_push(environment, problems)
     load_log_level(environment, problems)
     if problems:
         raise WrongSettings(list(dict.fromkeys(problems)))
@@ -249,7 +185,7 @@ def load_jobs_redis_url(environment: Environment) -> str | None:
 
 def _load(environment: Environment, setting: Setting) -> str | None:
     problems: list[str] = []
-    given = _given((setting,), environment, problems)
+    given = read_table((setting,), environment, problems)
     if problems:
         raise WrongSettings(problems)
     value: str | None = given.get(setting.field)
@@ -278,18 +214,6 @@ def unknown_names(environment: Environment) -> list[str]:
     return lines
 
 
-def _given(table: "Sequence[Setting] | Any", environment: Environment, problems: list[str]) -> dict[str, Any]:
-    """The fields that the environment names; an empty value counts as not named."""
-    given = {}
-    for setting in table:
-        if value := environment.get(setting.name):
-            try:
-                given[setting.field] = setting.parse(value)
-            except ValueError as error:
-                problems += [f"{setting.name} {wrong}" for wrong in error.args]
-    return given
-
-
 def _require(table: Sequence[Setting], given: dict[str, Any], environment: Environment, problems: list[str]) -> None:
     problems += [f"{setting.name} is missing" for setting in table if not environment.get(setting.name)]
     for setting in table:
@@ -297,7 +221,7 @@ def _require(table: Sequence[Setting], given: dict[str, Any], environment: Envir
 
 
 def _secret(environment: Environment, problems: list[str]) -> bytes | None:
-    told = _private(SECRET, environment, problems)
+    told = read_private(SECRET, environment, problems)
     if told is None:
         return None
     name, secret = told
@@ -317,7 +241,7 @@ def _required_keys(environment: Environment, problems: list[str]) -> tuple[Encry
 
 
 def _keys(environment: Environment, problems: list[str]) -> tuple[EncryptionKey, ...] | None:
-    told = _private(KEYS, environment, problems)
+    told = read_private(KEYS, environment, problems)
     if told is None:
         return None
     name, text = told
@@ -326,26 +250,6 @@ def _keys(environment: Environment, problems: list[str]) -> tuple[EncryptionKey,
     except ValueError as error:
         problems += [f"{name} {wrong}" for wrong in error.args]
         return ()
-
-
-def _private(name: str, environment: Environment, problems: list[str]) -> tuple[str, bytes | None] | None:
-    """What is in *name*, or in the file that *name*_FILE names, with the one that is set; None if neither is.
-
-    Bytes of None: *problems* says why.
-    """
-    text, file = environment.get(name), environment.get(f"{name}_FILE")
-    if text and file:
-        problems.append(f"{name} and {name}_FILE are both set: choose one")
-        return name, None
-    if text:
-        return name, text.encode()
-    if not file:
-        return None
-    try:
-        return f"{name}_FILE", Path(file).read_bytes().strip()
-    except OSError as error:
-        problems.append(f"{name}_FILE cannot be read: {error.strerror}")
-        return f"{name}_FILE", None
 
 
 def _build(kind: Callable[..., Settings], given: dict[str, Any], problems: list[str]) -> Settings:

@@ -30,7 +30,7 @@ class PushQueue:
         start: Callable[[Coroutine[object, object, None], str], object],
         name: str,
     ) -> None:
-        """*redis*: where the job queues are. *name*: of this process; each may have one job under way."""
+        """*name*: of this process; each may have one job under way. *start* runs work in the background."""
         self._redis = redis
         self._jobs = jobs
         self._name = name

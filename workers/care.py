@@ -5,7 +5,7 @@ Each may run twice, or in two workers at once, and changes nothing the second ti
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from domain.times import to_ms
@@ -32,11 +32,15 @@ class Care:
         directory: Directory,
         presence: Presence,
         mood_retention_months: int = 0,
+        *,
+        on_gone: Callable[[Sequence[str]], None] = lambda _users: None,
     ) -> None:
+        """*on_gone* is given the users of nodes that have died: what they did not ack may have to be pushed."""
         self._database_url = database_url
         self._database = database
         self._directory = directory
         self._presence = presence
+        self._on_gone = on_gone
         self._moods = partitions.moods(mood_retention_months)
 
     def jobs(self) -> list[Job]:
@@ -59,6 +63,7 @@ class Care:
         for node, users in swept.items():
             for start in range(0, len(users), ANNOUNCE_CHUNK):
                 await self._announce(users[start : start + ANNOUNCE_CHUNK])
+            self._on_gone(users)
             await self._directory.forget_node(node)
             log.info("dead node swept", extra={"dead_node": node, "users": len(users)})
 

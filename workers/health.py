@@ -10,6 +10,7 @@ import uvicorn
 from arq.connections import ArqRedis
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -30,13 +31,16 @@ CHECK_WITHIN_S = 2.0
 class Health:
     """Answers `/healthz`, `/readyz` and `/metrics`. Ready: PostgreSQL and the job queues' Redis answer."""
 
-    def __init__(self, database: Database, redis: ArqRedis, queues: Sequence[Queue], counts: JobCounts) -> None:
+    def __init__(
+        self, database: Database, redis: ArqRedis, queues: Sequence[Queue], counts: JobCounts, *more: Collector
+    ) -> None:
         self._database = database
         self._redis = redis
         self._queues = queues
         self._counts = counts
         self._registry = CollectorRegistry()
-        self._registry.register(counts)
+        for collector in (counts, *more):
+            self._registry.register(collector)
         ProcessCollector(registry=self._registry)
 
     async def healthz(self, _request: Request) -> Response:

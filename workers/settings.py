@@ -1,11 +1,12 @@
 """Everything a worker process can be told. Read from the environment by deploy/settings.py, nowhere else."""
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from storage.encryption_keys import EncryptionKey
 from storage.queues import Queue
+from workers.push.settings import PushSettings
 
-SERVED = (Queue.CARE, Queue.MOODS)  # what this version has jobs for; push and mail come
+SERVED = (Queue.CARE, Queue.MOODS, Queue.PUSH)  # what there are jobs for
 
 
 class WorkerSettings(Struct, frozen=True, kw_only=True):
@@ -20,4 +21,5 @@ class WorkerSettings(Struct, frozen=True, kw_only=True):
     queues: tuple[Queue, ...] = SERVED
     database_connections: int = 5
     mood_retention_months: int = 0  # 0: moods are kept for ever
+    push: PushSettings = field(default_factory=PushSettings)
     stop_wait_s: float = 25.0  # how long running jobs may go on after SIGTERM
