@@ -203,7 +203,7 @@ class Dispatch:
             raise Invalid(f"Nothing after seq {session.cursor} has been sent on this connection.")
         if command.seq > session.acked:
             session.ack(command.seq)
-            self._receipts.ack(session.user, command.seq)
+            self._receipts.ack(session.user, command.seq, session.device)
         self._accept(session, command, Ok(seq=session.acked))
 
     def _auth_refresh(self, session: Session, command: commands.AuthRefresh) -> None:

@@ -61,10 +61,10 @@ class Openings:
         database: Database,
         sweep: Sweep,
         clock: Callable[[], int],
-        on_held: Callable[[str, int], None],
+        on_held: Callable[[str, int, str], None],
         per_user: int,
     ) -> None:
-        """*on_held*(user, seq): a client has come back with everything up to *seq*, which may never have been acked."""
+        """*on_held*(user, seq, device): a client has come back with everything up to *seq*, which may never have been acked."""
         self._node = node
         self._rooms = rooms
         self._epoch = epoch
@@ -193,7 +193,7 @@ class Openings:
             session.opened(welcome, cursor=opening.head, replay_to=None)
         else:
             if after > opening.acked:
-                self._on_held(session.user, after)
+                self._on_held(session.user, after, session.device)
             session.opened(welcome, cursor=after, replay_to=opening.head)
 
     def _resume_point(self, hello: Hello, opening: Opening) -> int | None:

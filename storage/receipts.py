@@ -3,7 +3,8 @@
 Acks are cumulative and arrive in masses, so they are gathered for 100 ms and written in one statement.
 Invariant: `acked_seq` only grows and never passes `seq`; a hug is reported delivered once. What the sender may know
 (`delivered_at`, `told_seen_at`) is written only where both share receipts, the recipient has not blocked the sender and
-does not hide; what was acked in hiding is never told later.
+does not hide; what was acked in hiding is never told later. What the recipient may know (`acked_at`, `acked_by`, `seen_at`)
+is written always.
 """
 
 import asyncio
@@ -27,18 +28,23 @@ log = logging.getLogger("hugmood.receipts")
 # the first is repeated and finds nothing to do.
 _DELIVERED = """
 with input as (
-    select * from unnest($1::uuid[], $2::bigint[]) as t(user_id, seq)
+    select * from unnest($1::uuid[], $2::bigint[], $4::text[], $5::boolean[]) as t(user_id, seq, device, is_open)
 ), news as materialized (
-    select h.user_id, h.acked_seq, least(i.seq, h.seq) as seq from inbox_heads h join input i using (user_id)
+    select h.user_id, h.acked_seq, least(i.seq, h.seq) as seq, i.device,
+           i.is_open and not exists (select from privacy p where p.user_id = h.user_id and not p.shares_receipts) as is_open
+    from inbox_heads h join input i using (user_id)
     where least(i.seq, h.seq) > h.acked_seq
-      and not exists (select from privacy p where p.user_id = h.user_id and not p.shares_receipts)
+), marked as (
+    update hugs g set acked_at = $3::timestamptz, acked_by = news.device, delivered_at = case
+        when g.delivered_at is null and g.undone_at is null and news.is_open
+             and not exists (select from privacy p where p.user_id = g.sender_id and not p.shares_receipts)
+             and not exists (select from blocks b where b.user_id = g.recipient_id and b.blocked_id = g.sender_id)
+        then $3 else g.delivered_at end
+    from news
+    where g.recipient_id = news.user_id and g.seq > news.acked_seq and g.seq <= news.seq and g.acked_at is null
+    returning g.id, g.sender_id, g.delivered_at
 )
-update hugs g set delivered_at = $3 from news
-where g.recipient_id = news.user_id and g.seq > news.acked_seq and g.seq <= news.seq and g.delivered_at is null
-  and g.undone_at is null
-  and not exists (select from privacy p where p.user_id = g.sender_id and not p.shares_receipts)
-  and not exists (select from blocks b where b.user_id = g.recipient_id and b.blocked_id = g.sender_id)
-returning g.id, g.sender_id
+select id, sender_id from marked where delivered_at = $3
 """
 
 # Heads are locked in the order that commits lock them.
@@ -105,6 +111,7 @@ class Receipts:
         self._clock = clock
         self._on_delivered = on_delivered
         self._waiting: dict[str, int] = {}
+        self._devices: dict[str, str | None] = {}  # of those who wait: one that has all of it
         self._hidden: set[str] = set()  # who has acked in hiding since the last write, and may have come out since
         self._wake = asyncio.Event()
         self._writer: asyncio.Task[None] | None = None
@@ -121,10 +128,13 @@ class Receipts:
         with suppress(Unavailable):
             await self._write()
 
-    def ack(self, user: str, seq: int) -> None:
-        """One device of *user* has everything up to *seq*. Written within about 100 ms; repeated until it is."""
+    def ack(self, user: str, seq: int, device: str | None) -> None:
+        """*device* of *user*, if it is known which, has everything up to *seq*. Written within about 100 ms; repeated
+        until it is.
+        """
         if seq > self._waiting.get(user, 0):
             self._waiting[user] = seq
+            self._devices[user] = device
             if self._hiding.is_hidden_here(user):
                 self._hidden.add(user)
             self._wake.set()
@@ -155,21 +165,21 @@ class Receipts:
         acks, self._waiting = self._waiting, {}
         if not acks:
             return
+        devices, self._devices = self._devices, {}
         hidden, self._hidden = self._hidden, set()
         now_ms = self._clock()
         try:
             hidden |= await self._hiding.hidden([user for user in acks if user not in hidden])
-            await self._mark_delivered({user: seq for user, seq in acks.items() if user not in hidden}, now_ms)
-            await self._database.execute(_ACKED, list(acks), list(acks.values()))
+            users, seqs = list(acks), list(acks.values())
+            is_open = [user not in hidden for user in users]
+            rows = await self._database.fetch(
+                _DELIVERED, users, seqs, from_ms(now_ms), [devices[user] for user in users], is_open
+            )
+            if rows:
+                self._on_delivered([Receipt(str(row["id"]), str(row["sender_id"])) for row in rows], now_ms)
+            await self._database.execute(_ACKED, users, seqs)
         except BaseException:
             self._hidden |= hidden
             for user, seq in acks.items():
-                self.ack(user, seq)
+                self.ack(user, seq, devices[user])
             raise
-
-    async def _mark_delivered(self, acks: dict[str, int], now_ms: int) -> None:
-        if not acks:
-            return
-        rows = await self._database.fetch(_DELIVERED, list(acks), list(acks.values()), from_ms(now_ms))
-        if rows:
-            self._on_delivered([Receipt(str(row["id"]), str(row["sender_id"])) for row in rows], now_ms)

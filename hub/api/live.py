@@ -65,7 +65,7 @@ class _Live:
         head, acked = await load_head(self._database, user)
         if seq > head:
             raise Invalid(f"Nothing after seq {head} is in your inbox.")
-        self._receipts.ack(user, seq)
+        self._receipts.ack(user, seq, None)
         return Ok(seq=max(seq, acked))
 
 

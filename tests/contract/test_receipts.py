@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from domain.ids import uuid7
+from domain.times import to_ms
 from storage.hug_commits import HugCommits, NewHug
 from storage.hugs import HugRecord, load_hug
 from storage.postgres import Database
@@ -46,7 +47,7 @@ async def test_an_ack_is_cumulative_and_each_hug_is_delivered_once(database: Dat
 
     for seq in (3, 2, 5, 5):
         async with Receipts(database, Hidden(), lambda: NOW_MS, on_delivered) as receipts:
-            receipts.ack(bo, seq)
+            receipts.ack(bo, seq, "phone")
     assert sorted(receipt.hug for receipt in delivered) == sorted(ids)
     assert {receipt.sender for receipt in delivered} == {ana}
     assert await database.fetchval("select acked_seq from inbox_heads where user_id = $1", bo) == 5
@@ -56,7 +57,7 @@ async def test_an_ack_never_passes_the_head(database: Database) -> None:
     ana, bo = await make_users(database, 2)
     await send(database, ana, bo, 2)
     async with Receipts(database, Hidden(), lambda: NOW_MS, lambda _receipts, _now_ms: None) as receipts:
-        receipts.ack(bo, 1_000)
+        receipts.ack(bo, 1_000, "phone")
     assert await database.fetchval("select acked_seq from inbox_heads where user_id = $1", bo) == 2
 
 
@@ -75,7 +76,7 @@ async def acked(database: Database, hidden: Hidden, user: str, seq: int) -> list
     async with Receipts(
         database, hidden, lambda: NOW_MS + 1, lambda some, _: told.extend(r.hug for r in some)
     ) as receipts:
-        receipts.ack(user, seq)
+        receipts.ack(user, seq, "phone")
     return told
 
 
@@ -139,7 +140,7 @@ async def test_who_acks_in_hiding_and_goes_before_it_is_written_is_not_told(data
     hidden = Hidden()
     async with Receipts(database, hidden, lambda: NOW_MS, lambda some, _: told.extend(some)) as receipts:
         hidden.here = {bo}
-        receipts.ack(bo, 1)
+        receipts.ack(bo, 1, "phone")
         hidden.here = set()
     assert told == []
     assert await database.fetchval("select acked_seq from inbox_heads where user_id = $1", bo) == 1
@@ -153,3 +154,60 @@ async def test_a_block_ends_receipts_towards_the_blocked(database: Database) -> 
     assert await acked(database, Hidden(), bo, 1) == []
     assert await seen(database, Hidden(), bo, *hugs) == []
     assert await acked(database, Hidden(), ana, 1) == back, "who has blocked may know"
+
+
+async def acks_of(database: Database, *hugs: str) -> list[tuple[int | None, str | None]]:
+    """When each was acked and by which device, as its recipient may know it."""
+    rows = await database.fetch("select acked_at, acked_by from hugs where id = any($1::uuid[]) order by seq", hugs)
+    return [(row["acked_at"] and to_ms(row["acked_at"]), row["acked_by"]) for row in rows]
+
+
+@pytest.mark.parametrize("why", ["nothing is told", "hidden", "not shared", "not shared by the sender", "blocked"])
+async def test_the_recipient_may_always_know_when_a_device_had_it(database: Database, why: str) -> None:
+    ana, bo = await make_users(database, 2)
+    first, second, taken_back, later = await send(database, ana, bo, 4)
+    await database.execute("update hugs set undone_at = now() where id = $1", taken_back)
+    hidden = Hidden()
+    if why == "hidden":
+        hidden.here = {bo}
+    elif why == "blocked":
+        await database.execute("insert into blocks (user_id, blocked_id, created_at) values ($1, $2, now())", bo, ana)
+    elif why != "nothing is told":
+        await save_privacy(database, bo if why == "not shared" else ana, {"shares_receipts": False})
+    told = await acked(database, hidden, bo, 3)
+    assert told == ([first, second] if why == "nothing is told" else [])
+    at = NOW_MS + 1
+    assert await acks_of(database, first, second, taken_back, later) == [(at, "phone")] * 3 + [(None, None)]
+    assert (await view(database, ana, taken_back)).delivered_ms is None
+
+
+async def test_a_hug_was_first_acked_once(database: Database) -> None:
+    ana, bo = await make_users(database, 2)
+    hugs = await send(database, ana, bo, 4)
+    now_ms = NOW_MS
+    async with Receipts(database, Hidden(), lambda: now_ms, lambda _receipts, _now_ms: None) as receipts:
+        receipts.ack(bo, 1, "laptop")
+        receipts.ack(bo, 2, "phone")  # in the same write: it has both
+        receipts.ack(bo, 1, "watch")
+    now_ms = NOW_MS + 5_000
+    async with Receipts(database, Hidden(), lambda: now_ms, lambda _receipts, _now_ms: None) as receipts:
+        receipts.ack(bo, 3, None)
+    now_ms = NOW_MS + 9_000
+    async with Receipts(database, Hidden(), lambda: now_ms, lambda _receipts, _now_ms: None) as receipts:
+        receipts.ack(bo, 2, "watch")
+        receipts.ack(bo, 4, "watch")
+    assert await acks_of(database, *hugs) == [
+        (NOW_MS, "phone"),
+        (NOW_MS, "phone"),
+        (NOW_MS + 5_000, None),
+        (NOW_MS + 9_000, "watch"),
+    ]
+
+
+async def test_what_was_delivered_by_being_seen_is_not_told_again(database: Database) -> None:
+    ana, bo = await make_users(database, 2)
+    (hug,) = await send(database, ana, bo, 1)
+    assert await seen(database, Hidden(), bo, hug) == [hug]
+    assert await acked(database, Hidden(), bo, 1) == []
+    assert (await view(database, ana, hug)).delivered_ms == NOW_MS + 2
+    assert await acks_of(database, hug) == [(NOW_MS + 1, "phone")]
