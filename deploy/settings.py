@@ -28,6 +28,7 @@ from deploy.setting_kinds import (
     url_like,
     whole_number,
 )
+from domain.push_endpoints import load_hosts
 from hub.care import Resource, load_resources
 from hub.settings import SECRET_MIN_BYTES, HubSettings
 from storage.encryption_keys import FORM, EncryptionKey, load_keys
@@ -99,6 +100,11 @@ HUB = (
     Setting("HUGMOOD_MAX_CONNECTIONS_PER_ADDRESS", "max_connections_per_address", whole_number(1, 10_000_000)),
     Setting("HUGMOOD_MAX_CONNECTIONS_PER_USER", "max_connections_per_user", whole_number(1, 10_000_000)),
     Setting("HUGMOOD_MAX_FOLLOWS", "max_follows", whole_number(1, 1_000_000)),
+    Setting("HUGMOOD_MAX_CONNECTIONS", "max_connections", _number(0, 10_000_000)),
+    Setting("HUGMOOD_MAX_CONNECTIONS_PER_ADDRESS", "max_connections_per_address", _number(1, 10_000_000)),
+    Setting("HUGMOOD_MAX_CONNECTIONS_PER_USER", "max_connections_per_user", _number(1, 10_000_000)),
+    Setting("HUGMOOD_WEBPUSH_HOSTS", "webpush_hosts", load_hosts),
+    Setting("HUGMOOD_MAX_FOLLOWS", "max_follows", _number(1, 1_000_000)),
     Setting(
         "HUGMOOD_DATABASE_CONNECTIONS", "database_connections", whole_number(2, _CONNECTIONS_MAX)
     ),  # one is kept for commits

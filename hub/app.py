@@ -26,6 +26,7 @@ from hub.core import Core, build_core, clock
 from hub.counters import Histogram
 from hub.dispatch import Dispatch
 from hub.handlers.accounts import AccountHandlers
+from hub.handlers.devices import DeviceHandlers
 from hub.handlers.friends import FriendHandlers
 from hub.handlers.group_views import GroupViews
 from hub.handlers.groups import GroupHandlers
@@ -241,6 +242,7 @@ async def _build_handlers(
         streaks=StreakHandlers(database, delivery, clock),
         preferences=PreferenceHandlers(database, clock),
         notices=NoticeHandlers(database, delivery, clock),
+        devices=DeviceHandlers(database, ring, clock, settings.webpush_hosts),
     )
 
 

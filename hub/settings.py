@@ -38,6 +38,7 @@ class HubSettings(Struct, frozen=True, kw_only=True):
     max_connections_per_address: int = 1_000
     max_connections_per_user: int = 20
     max_follows: int = FOLLOWS_MAX  # of one user
+    webpush_hosts: frozenset[str] = frozenset()  # further push services, as domain/push_endpoints.py has them
     care: Sequence[Resource] = field(default_factory=load_shipped)  # where to find help
     push_unacked_s: int = 10  # then whoever is connected and has not acked is pushed
     database_connections: int = 10

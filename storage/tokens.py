@@ -1,7 +1,8 @@
 """Log-ins and their refresh tokens: a family of tokens per log-in, each of which works once.
 
 Invariant: at most one token of a family is current. Whoever uses an earlier one later than the grace, or
-after its successor was used, holds a copy: the whole family ends, for the thief and for the robbed.
+after its successor was used, holds a copy: the whole family ends, for the thief and for the robbed. With a log-in that is
+ended go the devices it registered: in a statement of its own, which sees who came while the family was locked.
 """
 
 from datetime import datetime, timedelta
@@ -48,6 +49,8 @@ class Reused(Struct, frozen=True):
 
 Outcome = FoundLogin | Reused | Refused
 
+_END_DEVICES = "delete from devices where family_id = any($1::uuid[])"
+
 
 async def create_login(database: Database, user: str, login: NewLogin, at: datetime) -> None:
     """A further log-in of *user*. Raises: Unavailable."""
@@ -92,6 +95,7 @@ async def rotate(database: Database, token_hash: bytes, successor_hash: bytes, n
         if row["rotated_at"] is not None:
             if not await _is_lost_answer(connection, row["rotated_at"], successor_hash, now):
                 await connection.execute("update token_families set revoked_at = $2 where id = $1", sid, now)
+                await connection.execute(_END_DEVICES, [sid])
                 return Reused(user, sid)
         elif row["expires_at"] <= now:
             return Refused.EXPIRED
@@ -133,18 +137,26 @@ async def find_login(database: Database, token_hash: bytes) -> FoundLogin | None
 
 async def revoke_login(database: Database, user: str, sid: str, now: datetime) -> list[str]:
     """End one log-in of *user*; the list of what was ended. Raises: Unavailable."""
-    rows = await database.fetch(
-        "update token_families set revoked_at = $3 where user_id = $1 and id = $2 and revoked_at is null returning id",
-        user,
-        sid,
-        now,
-    )
-    return [str(row["id"]) for row in rows]
+    async with database.transaction() as connection:
+        rows = await connection.fetch(
+            "update token_families set revoked_at = $3 where user_id = $1 and id = $2 and revoked_at is null returning id",
+            user,
+            sid,
+            now,
+        )
+        ended = [str(row["id"]) for row in rows]
+        await connection.execute(_END_DEVICES, ended)
+    return ended
 
 
 async def revoke_all_logins(database: Database, user: str, now: datetime) -> list[str]:
     """End every log-in of *user*; the list of what was ended. Raises: Unavailable."""
-    rows = await database.fetch(
-        "update token_families set revoked_at = $2 where user_id = $1 and revoked_at is null returning id", user, now
-    )
+    async with database.transaction() as connection:
+        rows = await connection.fetch(
+            "update token_families set revoked_at = $2 where user_id = $1 and revoked_at is null returning id",
+            user,
+            now,
+        )
+        # Those of log-ins too that have expired: it is meant for whatever is out of one's hands.
+        await connection.execute("delete from devices where user_id = $1", user)
     return [str(row["id"]) for row in rows]

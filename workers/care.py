@@ -76,13 +76,25 @@ class Care:
             await asyncio.sleep(max(waits.values()) / 1000)
 
     async def delete_expired(self) -> None:
-        """Delete refresh tokens and families, dead jobs and mutes that are over. Raises: Unavailable."""
+        """Delete refresh tokens and families, dead jobs, mutes, devices and what is told of pushes, once they are over.
+
+        Raises: Unavailable.
+        """
         now = datetime.now(UTC)
         tokens, families = await cleanup.delete_expired_tokens(self._database, now)
         jobs = await cleanup.delete_old_dead_jobs(self._database, now)
         mutes = await cleanup.delete_ended_mutes(self._database, now)
-        if tokens or families or jobs or mutes:
-            deleted = {"tokens": tokens, "families": families, "dead_jobs": jobs, "mutes": mutes}
+        devices = await cleanup.delete_unused_devices(self._database, now)
+        pushes = await cleanup.delete_old_pushes(self._database, now)
+        deleted = {
+            "tokens": tokens,
+            "families": families,
+            "dead_jobs": jobs,
+            "mutes": mutes,
+            "devices": devices,
+            **pushes,
+        }
+        if any(deleted.values()):
             log.info("expired rows deleted", extra=deleted)
 
     async def tend_inbox(self) -> None:

@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Route
 
 from hub.api.accounts import account_endpoints
 from hub.api.care import care_endpoints
+from hub.api.devices import device_endpoints
 from hub.api.endpoints import Endpoint, Gate, Responder
 from hub.api.groups import group_endpoints
 from hub.api.hugs import hug_endpoints
@@ -78,6 +79,7 @@ def declare(services: ApiServices) -> list[Endpoint]:
         *care_endpoints(database, services.limits, services.care, services.clock),
         *mood_history_endpoints(database, handlers.mood_changes, services.clock),
         *mood_word_endpoints(),
+        *device_endpoints(handlers.devices),
         *preference_endpoints(handlers.preferences),
         *mood_pattern_endpoints(database, services.limits, handlers.moods.find_patterns),
         *server_endpoints(handlers.notices),

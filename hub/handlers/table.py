@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from hub.handlers.accounts import AccountHandlers
+from hub.handlers.devices import DeviceHandlers
 from hub.handlers.friends import FriendHandlers
 from hub.handlers.groups import GroupHandlers
 from hub.handlers.hugs import HugHandlers
@@ -33,3 +34,4 @@ class Handlers(Struct, frozen=True, kw_only=True):
     mood_changes: MoodChangeHandlers
     preferences: PreferenceHandlers
     notices: NoticeHandlers
+    devices: DeviceHandlers

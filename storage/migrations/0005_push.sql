@@ -22,9 +22,11 @@ create table devices (
     language      text not null default 'en',
     registered_at timestamptz not null,  -- of this token with this user: a verdict from before it is void
     used_at       timestamptz not null,  -- registered again, or a push was accepted: after 270 days without, it expires
+    family_id     uuid references token_families on delete set null,  -- the log-in it came by: both end together; null: expired
     unique (user_id, id)
 );
 create index devices_user on devices (user_id);
+create index devices_family on devices (family_id);
 create index devices_used on devices (used_at);
 
 create table removed_tokens (  -- how many a provider has declared dead, and when: more than 5 % in 5 min is an alarm
@@ -50,7 +52,8 @@ create index push_preferences_reminders on push_preferences (user_id) where stre
 
 create table notification_reads (  -- of the centre, which shows what stands in the inbox
     user_id     uuid primary key references users on delete cascade,
-    through_seq bigint not null  -- everything up to here was read at once
+    through_seq bigint not null,  -- everything up to here was read at once
+    read_at     timestamptz not null  -- the last time that was done
 );
 create table notification_marks (  -- single ones that were read or deleted
     user_id    uuid not null references users on delete cascade,

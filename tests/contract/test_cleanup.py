@@ -10,6 +10,7 @@ from domain.times import to_ms
 from storage import cleanup, dead_jobs
 from storage.dead_jobs import DeadJob
 from storage.postgres import Database
+from tests.support.people import make_users
 
 pytestmark = pytest.mark.contract
 
@@ -80,3 +81,51 @@ async def test_a_dead_job_is_one_row_and_goes_in_the_end(database_url: str) -> N
         last = max(row["failed_at"] for row in rows)
         assert await cleanup.delete_old_dead_jobs(database, last) == 0
         assert await cleanup.delete_old_dead_jobs(database, last + timedelta(days=91)) == 2
+
+
+async def test_devices_go_when_they_were_not_used_for_270_days(database_url: str) -> None:
+    async with Database(database_url) as database:
+        (ana,) = await make_users(database, 1)
+        for days in (269, 270, 271):
+            await database.execute(
+                "insert into devices (id, user_id, provider, token, token_hash, name, registered_at, used_at)"
+                " values ($1, $2, 'fcm', 'token', $3, 'Phone', $4, $5)",
+                uuid7(to_ms(NOW)),
+                ana,
+                hashlib.sha256(str(days).encode()).digest(),
+                NOW - timedelta(days=999),
+                NOW - timedelta(days=days),
+            )
+        assert await cleanup.delete_unused_devices(database, NOW) == 1
+        assert await cleanup.delete_unused_devices(database, NOW + timedelta(hours=1)) == 1
+        assert await database.fetchval("select count(*) from devices") == 1
+
+
+OLD_PUSHES = {
+    "notices": "(user_id, cause, id, seq, at) select $2, n::text, gen_random_uuid(), n, $1 from generate_series(1, $3) n",
+    "routes": "(node, since, until, rung) select 'a', $1, $1, '' from generate_series(1, $3)",
+    "notifications": "(user_id, seq, channel, kind, at, expires_at, state, decided_at)"
+    " select $2, n, 'push', 'hug.received', $1, $1, 'sent', $1 from generate_series(1, $3) n",
+    "deliveries": "(id, push_id, user_id, provider, kind, first_seq, last_seq, content, state, expires_at, created_at)"
+    " select gen_random_uuid(), gen_random_uuid(), $2, 'log', 'hug.received', 1, 1, '{}', 'accepted', $1, $1"
+    " from generate_series(1, $3)",
+    "removed_tokens": "(provider, at) select 'fcm', $1 from generate_series(1, $3)",
+}
+
+
+@pytest.mark.parametrize(("table", "kept"), [(table, 1 if table == "removed_tokens" else 30) for table in OLD_PUSHES])
+async def test_what_is_told_of_pushes_goes_in_batches(database_url: str, table: str, kept: int) -> None:
+    count = cleanup.BATCH_ROWS + 1
+    async with Database(database_url) as database:
+        old, new = await make_users(database, 2)
+        end = NOW - timedelta(days=kept)
+        for user, at in ((old, end - timedelta(seconds=1)), (new, end)):
+            await database.execute(
+                f"with given as (select $1::timestamptz, $2::uuid, $3::int) insert into {table} {OLD_PUSHES[table]}",
+                at,
+                user,
+                count,
+            )
+        deleted = await cleanup.delete_old_pushes(database, NOW)
+        assert {name: number for name, number in deleted.items() if number} == {table: count}
+        assert await database.fetchval(f"select count(*) from {table}") == count  # noqa: S608  names from above

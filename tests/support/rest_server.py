@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -18,6 +18,7 @@ from domain.ids import uuid7
 from hub.api.app import ApiServices, build_api
 from hub.care import load_shipped
 from hub.handlers.accounts import AccountHandlers
+from hub.handlers.devices import DeviceHandlers
 from hub.handlers.friends import FriendHandlers
 from hub.handlers.group_views import GroupViews
 from hub.handlers.groups import GroupHandlers
@@ -207,6 +208,7 @@ async def rest_server(
     friend_limits: FriendLimits = NO_LIMITS,
     request_limits: RequestLimits = NO_REQUEST_LIMITS,
     follows_max: int = 0,
+    webpush_hosts: Collection[str] = (),
     allowed_origins: Sequence[str] = (),
 ) -> AsyncIterator[RestServer]:
     """Everything a hub has for REST."""
@@ -244,6 +246,7 @@ async def rest_server(
                 streaks=StreakHandlers(database, delivery, clock),
                 preferences=PreferenceHandlers(database, clock),
                 notices=NoticeHandlers(database, delivery, clock),
+                devices=DeviceHandlers(database, ring, clock, webpush_hosts),
                 hugs=HugHandlers(relations, commits, receipts, delivery, clock, fulfil=requests.fulfil),
                 requests=requests,
                 marks=MarkHandlers(database, clock, follows_max),
