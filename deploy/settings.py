@@ -100,11 +100,11 @@ HUB = (
     Setting("HUGMOOD_MAX_CONNECTIONS_PER_ADDRESS", "max_connections_per_address", whole_number(1, 10_000_000)),
     Setting("HUGMOOD_MAX_CONNECTIONS_PER_USER", "max_connections_per_user", whole_number(1, 10_000_000)),
     Setting("HUGMOOD_MAX_FOLLOWS", "max_follows", whole_number(1, 1_000_000)),
-    Setting("HUGMOOD_MAX_CONNECTIONS", "max_connections", _number(0, 10_000_000)),
-    Setting("HUGMOOD_MAX_CONNECTIONS_PER_ADDRESS", "max_connections_per_address", _number(1, 10_000_000)),
-    Setting("HUGMOOD_MAX_CONNECTIONS_PER_USER", "max_connections_per_user", _number(1, 10_000_000)),
+    Setting("HUGMOOD_MAX_CONNECTIONS", "max_connections", whole_number(0, 10_000_000)),
+    Setting("HUGMOOD_MAX_CONNECTIONS_PER_ADDRESS", "max_connections_per_address", whole_number(1, 10_000_000)),
+    Setting("HUGMOOD_MAX_CONNECTIONS_PER_USER", "max_connections_per_user", whole_number(1, 10_000_000)),
     Setting("HUGMOOD_WEBPUSH_HOSTS", "webpush_hosts", load_hosts),
-    Setting("HUGMOOD_MAX_FOLLOWS", "max_follows", _number(1, 1_000_000)),
+    Setting("HUGMOOD_MAX_FOLLOWS", "max_follows", whole_number(1, 1_000_000)),
     Setting(
         "HUGMOOD_DATABASE_CONNECTIONS", "database_connections", whole_number(2, _CONNECTIONS_MAX)
     ),  # one is kept for commits

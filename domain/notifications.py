@@ -29,7 +29,7 @@ _GROUP_START = timedelta(minutes=10)
 KINDS: Mapping[str, Kind] = {
     "hug.received": Kind(Category.HUGS),
     "hug.felt": Kind(Category.HUGS),
-    "hug.mutual": Kind(Category.HUGS),
+    "hug.mutual": Kind(Category.HUGS, is_pushed=False),  # both have just hugged: of the hug itself they are told
     "request.received": Kind(Category.REQUESTS),
     "request.answered": Kind(Category.REQUESTS),
     "group.invited": Kind(Category.GROUPS),
@@ -63,6 +63,7 @@ class Reason(StrEnum):
     BLOCKED = "blocked"
     MUTED = "muted"
     PRIVACY = "privacy"
+    OWN_DOING = "own_doing"
     SWITCHED_OFF = "switched_off"
     NO_DEVICE = "no_device"
     QUIET_HOURS = "quiet_hours"
@@ -101,6 +102,7 @@ class Circumstances(Struct, frozen=True, kw_only=True):
     is_acked: bool = False
     is_read: bool = False
     is_undone: bool = False
+    is_own_doing: bool = False
     is_blocked: bool = False
     is_muted: bool = False
     is_permitted: bool = True
@@ -179,6 +181,7 @@ def _obstacle(
         (now.is_acked and not is_sure, Reason.ACKED),
         (now.is_read and not is_sure, Reason.READ),
         (now.is_undone, Reason.UNDONE),
+        (now.is_own_doing, Reason.OWN_DOING),
         (now_ms >= expires_ms, Reason.EXPIRED),
         (now.is_blocked and not is_from_us, Reason.BLOCKED),
         (now.is_muted and not is_from_us, Reason.MUTED),

@@ -54,6 +54,7 @@ from hub.settings import HubSettings
 from hub.streams import Streams
 from hub.tick import TickWriter
 from hub.tokens import TokenVerifier
+from hub.unacked import Unacked
 from storage.encryption import KeyRing
 from storage.hug_commits import BATCH_MAX, HugCommits
 from storage.inbox import load_epoch
@@ -61,6 +62,7 @@ from storage.jobs import JobQueue, open_pool
 from storage.limits import Limits
 from storage.mood_queue import MoodQueue
 from storage.mutuals import Mutuals
+from storage.push_queue import PushQueue
 from storage.receipts import Receipts
 from storage.redis import RedisLink
 
@@ -71,7 +73,7 @@ SECONDS_BOUNDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
 log = logging.getLogger("hugmood.hub")
 
 
-class Sockets(Struct, frozen=True):
+class Sockets(Struct, frozen=True, kw_only=True):
     """From a handshake to a handler, and what both count."""
 
     admission: Admission
@@ -84,6 +86,7 @@ class Sockets(Struct, frozen=True):
     verifier: TokenVerifier
     streams: Streams
     receipts: Receipts
+    unacked: Unacked
     sources: Sources
 
 
@@ -149,7 +152,8 @@ async def _build_sockets(stack: AsyncExitStack, settings: HubSettings, core: Cor
         per_user=settings.max_connections_per_user if settings.limits_on else 0,
     )
     limits = Limits(core.redis, clock, is_on=settings.limits_on)
-    handlers = await _build_handlers(stack, settings, core, commits, mutuals, receipts, limits)
+    jobs = await _job_queue(stack, settings)
+    handlers = await _build_handlers(stack, settings, core, jobs, commits, mutuals, receipts, limits)
     dispatch = Dispatch(
         openings,
         handlers,
@@ -183,7 +187,18 @@ async def _build_sockets(stack: AsyncExitStack, settings: HubSettings, core: Cor
         ring_seconds=ring_seconds,
     )
     return Sockets(
-        admission, openings, reader, commits, mutuals, handlers, limits, verifier, streams, receipts, sources
+        admission=admission,
+        openings=openings,
+        reader=reader,
+        commits=commits,
+        mutuals=mutuals,
+        handlers=handlers,
+        limits=limits,
+        verifier=verifier,
+        streams=streams,
+        receipts=receipts,
+        unacked=_watch_acks(settings, core, jobs),
+        sources=sources,
     )
 
 
@@ -191,6 +206,7 @@ async def _build_handlers(
     stack: AsyncExitStack,
     settings: HubSettings,
     core: Core,
+    jobs: JobQueue,
     commits: HugCommits,
     mutuals: Mutuals,
     receipts: Receipts,
@@ -233,7 +249,7 @@ async def _build_handlers(
         ),
         moods=MoodHandlers(
             database,
-            await _mood_queue(stack, settings, core),
+            await _mood_queue(stack, settings, core, jobs),
             ring,
             limits,
             clock,
@@ -246,11 +262,23 @@ async def _build_handlers(
     )
 
 
-async def _mood_queue(stack: AsyncExitStack, settings: HubSettings, core: Core) -> MoodQueue:
+async def _job_queue(stack: AsyncExitStack, settings: HubSettings) -> JobQueue:
+    return JobQueue(await stack.enter_async_context(open_pool(settings.jobs_redis_url or settings.redis_url)))
+
+
+async def _mood_queue(stack: AsyncExitStack, settings: HubSettings, core: Core, jobs: JobQueue) -> MoodQueue:
     """Streams of moods stand where the workers' queues do."""
     url = settings.jobs_redis_url or settings.redis_url
     link = core.redis if url == settings.redis_url else await stack.enter_async_context(RedisLink(url, "jobs"))
-    return MoodQueue(link, JobQueue(await stack.enter_async_context(open_pool(url))), core.tasks.start)
+    return MoodQueue(link, jobs, core.tasks.start)
+
+
+def _watch_acks(settings: HubSettings, core: Core, jobs: JobQueue) -> Unacked:
+    """Workers are told of whoever has something and is nowhere, or does not ack."""
+    queue = PushQueue(core.redis, jobs, core.tasks.start, core.node.id)
+    core.delivery.on_absent = queue.add
+    core.registrar.on_swept = queue.add
+    return Unacked(core.node, settings.push_unacked_s, queue.add)
 
 
 def _build_api(settings: HubSettings, core: Core, sockets: Sockets, health: Health) -> Starlette:
@@ -277,6 +305,7 @@ async def _keep_running(core: Core, sockets: Sockets) -> None:
     for loop in (
         core.sweep.run,
         sockets.openings.run,
+        sockets.unacked.run,
         core.registrar.run_lease,
         core.registrar.run_presence,
         core.registrar.run_sweep,

@@ -45,6 +45,7 @@ class Registrar:
         self.is_draining = False
         self.compared = 0
         self.found_short = 0
+        self.on_swept: Callable[[Sequence[str]], None] = lambda _users: None  # given the users of a node that has died
         node.on_rank = self._rank_changed
 
     def recover(self) -> None:
@@ -150,6 +151,7 @@ class Registrar:
                     log.warning("a dead node was swept", extra={"dead": node, "users": len(users)})
                     self.announce_soon(users)
                     await self._directory.forget_node(node)
+                    self.on_swept(users)
             except Unavailable:
                 continue
 

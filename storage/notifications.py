@@ -73,6 +73,7 @@ class Pending(Struct, frozen=True, gc=False):
     is_acked: bool
     is_read: bool
     is_undone: bool
+    is_own_doing: bool  # a friendship that the recipient has accepted themselves
     body: bytes | None
 
 
@@ -125,7 +126,7 @@ select n.user_id, n.seq, n.kind, n.channel, n.actor_id, n.at, n.expires_at, n.st
        n.seq <= h.acked_seq as is_acked, i.body,
        coalesce(n.seq <= r.through_seq, false) or m.read_at is not null or m.deleted_at is not null
        or g.seen_at is not null as is_read,
-       g.undone_at is not null as is_undone
+       g.undone_at is not null as is_undone, coalesce(f.requested_by <> n.user_id, false) as is_own_doing
 from unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::bigint[]) as c(user_id, kind, channel, first_seq, last_seq)
 join inbox_heads h on h.user_id = c.user_id
 cross join lateral (
@@ -138,6 +139,8 @@ left join inbox i on i.user_id = n.user_id and i.seq = n.seq and i.at = n.at
 left join notification_reads r on r.user_id = n.user_id
 left join notification_marks m on m.user_id = n.user_id and m.seq = n.seq
 left join hugs g on n.kind = 'hug.received' and g.recipient_id = n.user_id and g.seq = n.seq
+left join friendships f on n.kind = 'friend.accepted'
+    and f.low_id = least(n.user_id, n.actor_id) and f.high_id = greatest(n.user_id, n.actor_id)
 """
 
 ALL_SEQS = (1, 2**62)
@@ -226,6 +229,7 @@ async def load_pending(
             is_acked=row["is_acked"],
             is_read=row["is_read"],
             is_undone=row["is_undone"],
+            is_own_doing=row["is_own_doing"],
             body=row["body"],
         )
         for row in rows

@@ -124,6 +124,7 @@ class Asking:
                 is_acked=each.is_acked,
                 is_read=each.is_read,
                 is_undone=each.is_undone,
+                is_own_doing=each.is_own_doing,
                 is_blocked=relation.is_blocked,
                 is_muted=pair in now.muted,
                 is_permitted=is_open,

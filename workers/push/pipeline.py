@@ -3,10 +3,8 @@
 import asyncio
 import ssl
 from collections.abc import Callable, Sequence
-from functools import partial
 
 from storage.encryption import KeyRing
-from storage.notification_centre import count_unread
 from storage.own_keys import vapid_keys
 from storage.postgres import Database
 from storage.push_queue import PushQueue
@@ -47,7 +45,7 @@ class Pipeline:
             Line(provider, database, ring, asking, counts, clock, settings.retry_s) for provider in providers
         ]
         composer = Composer(Templates.load(settings.templates))
-        self._looking = Looking(database, queue, asking, composer, partial(count_unread, database), self._wake, clock)
+        self._looking = Looking(database, queue, asking, composer, _no_badges, self._wake, clock)
 
     def jobs(self) -> Sequence[Job]:
         """What a runner of `Queue.PUSH` is given."""
@@ -81,3 +79,7 @@ def _context(settings: PushSettings) -> ssl.SSLContext | None:
     context = ssl.create_default_context()
     context.load_verify_locations(settings.ca_file)
     return context
+
+
+async def _no_badges(_users: Sequence[str]) -> dict[str, tuple[int, bool]]:
+    return {}
