@@ -15,7 +15,7 @@ pytestmark = pytest.mark.contract
 
 RING = KeyRing([NEW, OLD])
 BEFORE = KeyRing([OLD])
-(NOTE,) = SEALED
+NOTE, TOKEN, _ = SEALED
 
 
 @pytest.fixture

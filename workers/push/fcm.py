@@ -3,12 +3,14 @@
 import re
 import ssl
 import time
+from bisect import bisect_right
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
 
 import msgspec
+import regex
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -127,15 +129,17 @@ def encode_message(outgoing: Outgoing, now_s: int) -> bytes | None:
     The limit counts what the app is sent: all but the token that it goes to.
     """
     text = outgoing.content.body
+    most = PAYLOAD_MAX_BYTES + len(outgoing.to)
     encoded = _encode(outgoing, text, now_s)
-    excess = len(encoded) - len(outgoing.to) - PAYLOAD_MAX_BYTES
-    if excess <= 0:
+    if len(encoded) <= most:
         return encoded
-    left = len(text.encode()) - excess - len(ELLIPSIS.encode())
-    if left < 0:
-        return None
-    cut = text.encode()[:left].decode(errors="ignore").rstrip()
-    return _encode(outgoing, cut + ELLIPSIS, now_s)
+    letters = regex.findall(r"\X", text)  # no emoji is cut in two
+
+    def cut(count: int) -> bytes:
+        return _encode(outgoing, "".join(letters[:count]) + ELLIPSIS, now_s)
+
+    count = bisect_right(range(len(letters)), most, key=lambda count: len(cut(count))) - 1
+    return cut(count) if count >= 0 else None
 
 
 def _encode(outgoing: Outgoing, text: str, now_s: int) -> bytes:
