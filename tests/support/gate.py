@@ -58,10 +58,12 @@ class Gate:
 
     @staticmethod
     async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, gate: asyncio.Event | None) -> None:
-        with suppress(OSError):
-            while data := await reader.read(65_536):
-                if gate is not None:
-                    await gate.wait()
-                writer.write(data)
-                await writer.drain()
-        writer.transport.abort()
+        try:
+            with suppress(OSError):
+                while data := await reader.read(65_536):
+                    if gate is not None:
+                        await gate.wait()
+                    writer.write(data)
+                    await writer.drain()
+        finally:  # also of who is still there when the gate goes
+            writer.transport.abort()

@@ -44,6 +44,7 @@ class Fault(Struct, kw_only=True):
     code: str = ""
     body: str | None = None
     retry_after: str | None = None
+    location: str | None = None
     is_kept: bool = False
 
 
@@ -122,6 +123,8 @@ class FakeProvider:
             response = web.Response(status=fault.status, text=fault.body, content_type="text/html")
         if fault.retry_after is not None:
             response.headers["Retry-After"] = fault.retry_after
+        if fault.location is not None:
+            response.headers["Location"] = fault.location
         return response
 
     @web.middleware

@@ -23,11 +23,12 @@ RETRY_AFTER_MAX_S = 30 * 86_400.0
 
 
 class Reply(Struct, frozen=True):
-    """An answer. *retry_after_s*: 0 if it names none."""
+    """An answer. *retry_after_s*: 0 if it names none. *location*: of what was made."""
 
     status: int
     body: bytes
     retry_after_s: float
+    location: str | None = None
 
 
 class NoReply(Exception):  # noqa: N818  reads as what it is
@@ -66,17 +67,18 @@ class Poster:
         if session is not None:
             await session.close()
 
-    async def post(self, url: URL, body: bytes, headers: Mapping[str, str], within_s: float) -> Reply:
+    async def post(self, url: URL, asked: bytes, headers: Mapping[str, str], within_s: float) -> Reply:
         """Ask once. Raises: NoReply."""
         if self._session is None:
             raise RuntimeError("a provider is used outside its `async with`")
         limits = aiohttp.ClientTimeout(total=max(within_s, 0.001), connect=CONNECT_MAX_S)
         try:
             async with self._session.post(
-                url, data=body, headers=headers, timeout=limits, allow_redirects=False
+                url, data=asked, headers=headers, timeout=limits, allow_redirects=False
             ) as response:
-                text = await _read(response)
-                return Reply(response.status, text, retry_after_s(response.headers.get("Retry-After"), time.time()))
+                body = await _read(response)
+                later_s = retry_after_s(response.headers.get("Retry-After"), time.time())
+                return Reply(response.status, body, later_s, response.headers.get("Location"))
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
             raise NoReply(f"not reached: {_reason(error)}", is_silent=False) from error
         except TimeoutError as error:

@@ -25,6 +25,7 @@ TTL_MAX_S = 28 * 86_400
 VAPID_KEPT_S = 12 * 3600.0
 VAPID_GOOD_S = 13 * 3600  # at most a day is allowed; a clock that is behind must find it good, too
 ORIGINS_MAX = 1_000
+REF_MAX = 500
 PER_HOST_MAX = 32  # one push service that hangs leaves connections to the others
 MARGIN_S = 1.0  # within SEND_MAX_S, for what is done before and after asking
 SUBJECT_FORM = "must be how to reach you: mailto:you@app.example or https://app.example/contact"
@@ -163,7 +164,8 @@ def webpush_answer(reply: Reply) -> Answer:
     """The verdict on one push."""
     detail = f"{reply.status} {_reason(reply.body)}".rstrip()
     if 200 <= reply.status < 300:
-        return Answer(verdict=Verdict.ACCEPTED, detail=detail)
+        ref = reply.location[:REF_MAX] if reply.location else None
+        return Answer(verdict=Verdict.ACCEPTED, detail=detail, ref=ref)
     if reply.status in _GONE:
         return Answer(verdict=Verdict.GONE, detail=detail)
     if reply.status in {408, 429} or reply.status >= 500:

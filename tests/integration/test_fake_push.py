@@ -1,0 +1,45 @@
+"""The fakes in their own process: a test tells them what to do, and reads what they got."""
+
+import ssl
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from storage.own_keys import VapidKeys
+from tests.support.fake_push import fake_push_running
+from tests.support.outgoing import outgoing
+from tests.support.push_faults import Fault
+from workers.push.fcm import FcmProvider, FcmSettings
+from workers.push.outgoing import Verdict
+from workers.push.webpush import WebPushProvider, WebPushSettings
+
+pytestmark = pytest.mark.integration
+
+
+async def test_all_providers_are_there_and_do_as_they_are_told() -> None:
+    keys = VapidKeys(ec.generate_private_key(ec.SECP256R1()))
+    async with fake_push_running() as fakes:
+        ready = fakes.ready
+        trusting = ssl.create_default_context(cadata=ready.ca)
+        to = await fakes.subscribe(keys.public)
+        fcm = FcmProvider(FcmSettings.load(ready.credentials, ready.urls["fcm"]), trusting)
+        settings = WebPushSettings.load("mailto:ops@app.example", ready.urls["webpush"])
+        async with fcm, WebPushProvider(settings, keys, trusting) as webpush:
+            first, second = outgoing("token-1"), outgoing(to)
+            assert (await fcm.send(first)).verdict is Verdict.ACCEPTED
+            assert (await webpush.send(second)).verdict is Verdict.ACCEPTED
+            assert [(push.provider, push.id) for push in await fakes.pushes()] == [
+                ("fcm", first.id),
+                ("webpush", second.id),
+            ]
+            await fakes.forget()
+            await fakes.fault("fcm", Fault(status=429, retry_after="5", times=0))
+            answer = await fcm.send(first)
+            assert (answer.verdict, answer.retry_after_s) == (Verdict.RETRY, 5.0)
+            await fakes.release("fcm")
+            await fakes.break_("fcm", "token-1", "UNREGISTERED")
+            assert (await fcm.send(first)).verdict is Verdict.GONE
+            await fakes.hold("webpush")
+            await fakes.let_through("webpush")
+            assert (await webpush.send(second)).verdict is Verdict.ACCEPTED
+            assert [push.provider for push in await fakes.pushes()] == ["webpush"]
