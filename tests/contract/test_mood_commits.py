@@ -24,6 +24,7 @@ from storage.streak_book import load_book, reckon_due
 from storage.streak_risk import AtRisk, load_at_risk
 from tests.support.moods import make_months
 from tests.support.people import make_users
+from tests.support.reminders import want_reminders
 
 pytestmark = pytest.mark.contract
 
@@ -174,16 +175,18 @@ async def test_the_night_spends_a_freeze_when_the_date_has_closed(database: Data
 
 
 async def test_who_is_at_risk_is_found_in_the_evening_of_their_zone(database: Database) -> None:
-    ana, bo, cleo, dan, eve = await make_users(database, 5)
+    ana, bo, cleo, dan, eve, fay = await make_users(database, 6)
+    await want_reminders(database, [ana, bo, cleo, dan, eve])
     commits = MoodCommits(database, Clock())
+    await commits.save([felt(fay, 1, "Europe/Berlin")])  # does not want to know
     await commits.save([felt(ana, 1, "Europe/Berlin"), felt(ana, 2, "Europe/Berlin")])
     await commits.save([felt(bo, 1, "Europe/Berlin"), felt(bo, 0, "Europe/Berlin")])  # has logged today
     await commits.save([felt(cleo, 1, "Asia/Tokyo")])  # sleeps
     await commits.save([felt(dan, 2, "Europe/Berlin")])  # has lost it
     await commits.save([felt(eve, 1, "Europe/Paris")])
-    evening, zones = NOON + timedelta(hours=6), ["Europe/Berlin", "Europe/Paris"]
-    found, after = await load_at_risk(database, zones, evening, NOBODY, 2)
+    evening, causes = NOON + timedelta(hours=6), {"Europe/Berlin": "berlin", "Europe/Paris": "paris"}
+    found, after = await load_at_risk(database, causes, evening, NOBODY, 2)
     while after is not None:
-        more, after = await load_at_risk(database, zones, evening, after, 2)
+        more, after = await load_at_risk(database, causes, evening, after, 2)
         found += more
     assert found == [AtRisk(ana, 2, TODAY), AtRisk(eve, 1, TODAY)]
