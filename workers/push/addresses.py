@@ -1,0 +1,90 @@
+"""To which addresses a webhook may be posted: public ones, and those of networks that the operator names.
+
+Invariant: an address is judged where it is connected to, so a name that leads elsewhere the second time gains nothing.
+"""
+
+import ipaddress
+import re
+import socket
+from collections.abc import Sequence
+
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.resolver import ThreadedResolver
+from yarl import URL
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_SPACE = re.compile(r"\s")
+_NUMERIC = re.compile(r"[0-9.]*|.*:.*")  # no name: a way to write an address that not all read alike
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: the last 32 bits are who is meant
+
+
+class NotPublic(OSError):  # noqa: N818  reads as what it is
+    """A name leads to an address that may not be connected to."""
+
+    def __init__(self) -> None:
+        super().__init__(0, "its address is not public")
+
+
+class PublicResolver(AbstractResolver):
+    """Resolves like *resolver*, and refuses a name if any of its addresses may not be connected to."""
+
+    def __init__(self, networks: Sequence[Network] = (), resolver: AbstractResolver | None = None) -> None:
+        """*networks*: they may be, though not public. *resolver*: else the system's."""
+        self._networks = networks
+        self._resolver = resolver
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Raises: NotPublic, and what the resolver raises."""
+        resolver = self._resolver or ThreadedResolver()
+        found = await resolver.resolve(host, port, family)
+        if not all(is_allowed(ipaddress.ip_address(each["host"]), self._networks) for each in found):
+            raise NotPublic
+        return found
+
+    async def close(self) -> None:
+        """With nothing of its own to close."""
+
+
+def is_allowed(address: Address, networks: Sequence[Network]) -> bool:
+    """Is it public, or in one of *networks*?"""
+    return any(address in network for network in networks) or _is_public(address)
+
+
+def is_allowed_url(text: str, networks: Sequence[Network]) -> bool:
+    """Is it https without a user, or plain http to an address within *networks*? Of an address, not of a name, which is
+    judged when it is connected to: may it be connected to?"""
+    try:
+        url = URL(text)
+    except ValueError:
+        return False
+    host = url.host or ""
+    if not host or url.explicit_port == 0 or url.user or url.password or url.fragment or _SPACE.search(text):
+        return False
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return url.scheme == "https" and not _NUMERIC.fullmatch(host)
+    if url.scheme == "http":
+        return any(address in network for network in networks)
+    return url.scheme == "https" and is_allowed(address, networks)
+
+
+def load_networks(text: str) -> tuple[Network, ...]:
+    """With commas between them. Raises: ValueError with what is allowed."""
+    try:
+        return tuple(ipaddress.ip_network(item.strip()) for item in text.split(",") if item.strip())
+    except ValueError:
+        raise ValueError("must be addresses or networks such as 10.0.0.0/8, with commas between them") from None
+
+
+def _is_public(address: Address) -> bool:
+    if isinstance(address, ipaddress.IPv6Address):
+        if address in _NAT64:
+            return _is_public(ipaddress.IPv4Address(address.packed[-4:]))
+        if address.ipv4_mapped or address.sixtofour or address.teredo or address.is_site_local or address.scope_id:
+            return False
+    return address.is_global and not (address.is_multicast or address.is_reserved or address.is_loopback)
