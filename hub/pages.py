@@ -42,7 +42,7 @@ class SecurityHeaders:
 
 
 def page_routes() -> list[BaseRoute]:
-    """`/`, `/web/…` and the description of the socket."""
+    """`/`, `/web/…`, the service worker, and the description of the socket."""
     document = msgspec.json.encode(asyncapi_document())
 
     async def index(_request: Request) -> Response:
@@ -51,8 +51,12 @@ def page_routes() -> list[BaseRoute]:
     async def asyncapi(_request: Request) -> Response:
         return Response(document, media_type="application/json")
 
+    async def push_worker(_request: Request) -> Response:
+        return FileResponse(WEB / "push_worker.js")
+
     return [
         Route("/", index),
+        Route("/push_worker.js", push_worker),  # a service worker is for the pages at and below its own address
         Route("/asyncapi.json", asyncapi),
         Mount("/web", app=StaticFiles(directory=WEB)),
     ]

@@ -3,8 +3,9 @@
 import { isOpen } from "./asks.js";
 import { uuid7 } from "./client.js";
 import { countGraphemes } from "./composer.js";
-import { avatar, byId, element, icon, openDialog, showList } from "./dom.js";
+import { avatar, byId, element, field, icon, openDialog, showList } from "./dom.js";
 import { phraseOf } from "./kinds.js";
+import { sheet } from "./sheets.js";
 import { timeElement } from "./times.js";
 
 const COMMUNITY = "community";
@@ -87,20 +88,32 @@ export class AsksList {
 
 export class AskDialog {
   #app;
-  #dialog = byId("ask");
-  #to = byId("ask-to");
-  #message = byId("ask-message");
-  #problem = byId("ask-problem");
+  #dialog;
+  #to = element("select");
+  #message = element("textarea", { rows: "2" });
+  #hint = element("p", { class: "hint" });
+  #problem = element("p", { class: "problem", role: "alert" });
+  #send = element("button", { class: "button button--main", type: "submit", text: "Ask" });
 
   /** @param {import("./home.js").Home} app */
   constructor(app) {
     this.#app = app;
     byId("open-ask").onclick = () => this.open();
     this.#to.onchange = () => this.#showHint();
-    byId("ask-form").onsubmit = (event) => {
+    const submit = (event) => {
       event.preventDefault();
       this.#ask();
     };
+    const form = element(
+      "form",
+      { on: { submit } },
+      field("Whom do you ask?", this.#to),
+      field("What it is about, if you like to say", this.#message),
+      this.#hint,
+      this.#problem,
+      this.#send,
+    );
+    this.#dialog = sheet("ask", "Ask for a hug", form);
   }
 
   /** @param {{id: string}} [friend] who is chosen to begin with */
@@ -115,7 +128,7 @@ export class AskDialog {
   }
 
   #showHint() {
-    byId("ask-hint").textContent =
+    this.#hint.textContent =
       this.#to.value === COMMUNITY
         ? "Some people who have said so in their settings hear of it for 6 hours. You do not learn who they are until they hug you."
         : "They hear of it for a day. Whether and when they answer is up to them.";
@@ -128,8 +141,8 @@ export class AskDialog {
       this.#problem.textContent = `A request has at most ${MESSAGE_MAX} characters.`;
       return;
     }
-    if (byId("ask-send").ariaBusy === "true") return;
-    byId("ask-send").ariaBusy = "true";
+    if (this.#send.ariaBusy === "true") return;
+    this.#send.ariaBusy = "true";
     try {
       await this.#app.client.command({ type: "request.create", id: uuid7(), ...(to === COMMUNITY ? {} : { to }), ...(message ? { message } : {}) });
       this.#message.value = "";
@@ -138,7 +151,7 @@ export class AskDialog {
     } catch (error) {
       this.#problem.textContent = error.message;
     }
-    byId("ask-send").ariaBusy = null;
+    this.#send.ariaBusy = null;
   }
 }
 

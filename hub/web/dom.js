@@ -48,6 +48,11 @@ export function icon(name, className = "icon") {
   return svg;
 }
 
+/** A control of a form with its label above it. */
+export function field(label, control) {
+  return element("label", { class: "field" }, element("span", { text: label }), control);
+}
+
 /** A round initial, of a colour that stays with the person. */
 export function avatar(person) {
   const hue = [...person.id].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 65_521, 7) % HUES;

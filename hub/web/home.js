@@ -24,14 +24,18 @@ import { InviteDialog } from "./invite.js";
 import { Marks } from "./marks.js";
 import { Moments } from "./moment.js";
 import { Moods } from "./moods.js";
+import { NotificationCenter } from "./notification_center.js";
+import { Notifications } from "./notifications.js";
 import { People } from "./people.js";
 import { PersonDialog } from "./person.js";
+import { followPushes } from "./push_clicks.js";
 import { ReactionDialog } from "./reaction.js";
 import { Room } from "./room.js";
 import { SeenWatch } from "./seen.js";
 import { SettingsDialog } from "./settings.js";
 import { cursorStore, outboxStore } from "./stores.js";
 import { announce, toast } from "./toasts.js";
+import { WebPush } from "./web_push.js";
 
 const IDLE_MS = 5 * 60_000;
 /** A moment later, the words of a mutual hug have been read. */
@@ -85,6 +89,8 @@ export class Home {
     this.#outbox = outboxStore(this.self.id);
     this.client = this.#makeClient();
     this.marks = new Marks(this);
+    this.notifications = new Notifications(this.api, this.client);
+    this.push = new WebPush(this);
     this.seen = new SeenWatch((ids) => this.#markSeen(ids));
     this.#composer = new Composer((hug) => this.#send(hug), (to) => this.client.tell({ type: "hug.preparing", to }));
     this.#person = new PersonDialog(this);
@@ -98,7 +104,8 @@ export class Home {
     new GroupsList(this);
     new ReceivedPanel(this);
     new SentPanel(this);
-    new SettingsDialog(this);
+    this.settings = new SettingsDialog(this);
+    this.center = new NotificationCenter(this);
     new ConnectionLine(this.client);
     showSelf(this.self, this.#status, (status) => this.#chooseStatus(status));
     this.#listen();
@@ -112,6 +119,8 @@ export class Home {
     document.body.dataset.view = "home";
     this.#load().catch(() => {}); // what the hub cannot tell now, it tells when the connection opens
     this.client.start();
+    this.push.look();
+    followPushes(this);
   }
 
   #makeClient() {
@@ -128,7 +137,7 @@ export class Home {
   }
 
   async #load() {
-    const stores = [this.people, this.hugs, this.asks, this.groups, this.marks];
+    const stores = [this.people, this.hugs, this.asks, this.groups, this.marks, this.notifications];
     await Promise.all(stores.map((store) => store.load()));
   }
 
@@ -264,7 +273,8 @@ export class Home {
 
   #markSeen(ids) {
     for (const id of ids) this.hugs.received.change(id, { state: "seen" });
-    this.client.command({ type: "hug.seen", ids }).catch(() => {}); // then they are new again on the next visit
+    const done = this.client.command({ type: "hug.seen", ids });
+    done.then(() => this.notifications.lookSoon()).catch(() => {}); // then they are new again on the next visit
   }
 
   // What the person does
@@ -367,6 +377,7 @@ export class Home {
     this.moods.clear();
     this.client.close();
     sessionStorage.removeItem(STATUS_KEY);
+    await this.push.leave();
     await this.#identity.leave();
     this.onleave("");
   }

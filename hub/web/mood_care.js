@@ -2,6 +2,7 @@
 
 import { byId, element, icon, openDialog } from "./dom.js";
 import { longDay } from "./dates.js";
+import { sheet } from "./sheets.js";
 import { Look } from "./trouble.js";
 
 const COUNTRY = /^[a-z]{2}$/i;
@@ -20,18 +21,15 @@ export class Care {
   constructor(app) {
     this.#app = app;
     byId("open-care").onclick = () => this.#open();
-    const close = element("button", { class: "button button--icon", type: "button", "aria-label": "Close", on: { click: () => this.#dialog.close() } }, icon("close"));
     this.#input.oninput = () => this.#choose(this.#input.value.trim());
-    this.#dialog = element(
-      "dialog",
-      { class: "sheet", id: "care", "aria-labelledby": "care-heading" },
-      element("div", { class: "sheet__head" }, element("h2", { id: "care-heading", tabindex: "-1", text: "Someone to talk to" }), close),
+    this.#dialog = sheet(
+      "care",
+      "Someone to talk to",
       element("p", { text: "They listen, whatever it is about, and nobody learns here that you looked." }),
       this.#trouble,
       this.#list,
       element("label", { class: "setting" }, element("span", { text: "Country, in two letters" }), this.#input),
     );
-    document.body.append(this.#dialog);
   }
 
   /** Look whether a gentle line is in place now. */

@@ -1,7 +1,7 @@
 /** What may be told with a mood: a note, tags, the day, who may see it, and when it was. */
 
 import { countGraphemes } from "./composer.js";
-import { element } from "./dom.js";
+import { element, field } from "./dom.js";
 
 export const NOTE_MAX = 2_000;
 const TAGS_MAX = 10;
@@ -123,10 +123,6 @@ export function tagsOf(text) {
 
 export function audienceSelect() {
   return element("select", {}, ...AUDIENCES.map(([value, text]) => element("option", { value, text })));
-}
-
-export function field(label, control) {
-  return element("label", { class: "field" }, element("span", { text: label }), control);
 }
 
 function yesOrNo() {

@@ -1,8 +1,9 @@
 /** Changing what was told with a mood that is saved: its note, and who may see it. */
 
-import { element, icon, openDialog } from "./dom.js";
-import { audienceSelect, checkNote, field } from "./mood_details.js";
+import { byId, element, field, openDialog } from "./dom.js";
+import { audienceSelect, checkNote } from "./mood_details.js";
 import { capitalised } from "./mood_words.js";
+import { sheet } from "./sheets.js";
 
 export class MoodEdit {
   #app;
@@ -10,7 +11,6 @@ export class MoodEdit {
   #mood;
   #note = element("textarea", { rows: "4" });
   #audience = audienceSelect();
-  #heading = element("h2", { id: "mood-edit-heading" });
   #problem = element("p", { class: "problem", role: "alert" });
   #save = element("button", { class: "button button--main", type: "submit", text: "Save" });
   #dialog;
@@ -22,7 +22,6 @@ export class MoodEdit {
   constructor(app, onchange) {
     this.#app = app;
     this.#onchange = onchange;
-    const close = element("button", { class: "button button--icon", type: "button", "aria-label": "Close", on: { click: () => this.#dialog.close() } }, icon("close"));
     const submit = (event) => {
       event.preventDefault();
       this.#submit();
@@ -30,14 +29,12 @@ export class MoodEdit {
     const form = element(
       "form",
       { on: { submit } },
-      element("div", { class: "sheet__head" }, this.#heading, close),
       field("A note, for you alone", this.#note),
       field("Who may see the mood", this.#audience),
       this.#problem,
       this.#save,
     );
-    this.#dialog = element("dialog", { class: "sheet", id: "mood-edit", "aria-labelledby": "mood-edit-heading" }, form);
-    document.body.append(this.#dialog);
+    this.#dialog = sheet("mood-edit", "", form);
   }
 
   /** Open it for the mood *id*, as the hub has it now. */
@@ -50,7 +47,7 @@ export class MoodEdit {
       return;
     }
     this.#mood = mood;
-    this.#heading.textContent = capitalised(mood.mood);
+    byId("mood-edit-heading").textContent = capitalised(mood.mood);
     this.#note.value = mood.note ?? "";
     this.#audience.value = mood.visibility;
     this.#problem.textContent = "";

@@ -1,7 +1,8 @@
 /** Telling how a hug felt: one emoji, and a word if one likes. */
 
 import { countGraphemes } from "./composer.js";
-import { byId, element, openDialog } from "./dom.js";
+import { element, field, openDialog } from "./dom.js";
+import { sheet } from "./sheets.js";
 
 const CHOICES = [
   ["🤗", "hugged"],
@@ -15,23 +16,34 @@ const MESSAGE_MAX = 140;
 
 export class ReactionDialog {
   #app;
-  #dialog = byId("reaction");
-  #message = byId("reaction-message");
-  #problem = byId("reaction-problem");
+  #dialog;
+  #emojis = element("div", { class: "emojis" });
+  #message = element("input", { autocomplete: "off" });
+  #problem = element("p", { class: "problem", role: "alert" });
   #hug = null;
 
   /** @param {import("./home.js").Home} app */
   constructor(app) {
     this.#app = app;
-    byId("emojis").replaceChildren(
+    this.#emojis.append(
       ...CHOICES.map(([emoji, word]) =>
         element("label", {}, element("input", { type: "radio", name: "emoji", value: emoji, "aria-label": word }), element("span", { "aria-hidden": "true", text: emoji })),
       ),
     );
-    byId("reaction-form").onsubmit = (event) => {
+    const submit = (event) => {
       event.preventDefault();
       this.#send();
     };
+    const form = element(
+      "form",
+      { on: { submit } },
+      element("fieldset", { class: "plain" }, element("legend", { class: "unseen", text: "Choose one" }), this.#emojis),
+      field("And a word, if you like", this.#message),
+      this.#problem,
+      element("button", { class: "button button--main", type: "submit", text: "Tell them" }),
+    );
+    this.#dialog = sheet("reaction", "How did it feel?", form);
+    this.#dialog.classList.add("sheet--small");
   }
 
   /** @param {import("./hugs.js").Hug} hug one that was received */
@@ -40,13 +52,13 @@ export class ReactionDialog {
     this.#problem.textContent = "";
     this.#message.value = hug.reaction?.message ?? "";
     const chosen = hug.reaction?.emoji ?? CHOICES[0][0];
-    for (const input of byId("emojis").querySelectorAll("input")) input.checked = input.value === chosen;
+    for (const input of this.#emojis.querySelectorAll("input")) input.checked = input.value === chosen;
     openDialog(this.#dialog);
-    (byId("emojis").querySelector("input:checked") ?? byId("emojis").querySelector("input")).focus();
+    (this.#emojis.querySelector("input:checked") ?? this.#emojis.querySelector("input")).focus();
   }
 
   async #send() {
-    const emoji = byId("emojis").querySelector("input:checked")?.value ?? CHOICES[0][0];
+    const emoji = this.#emojis.querySelector("input:checked")?.value ?? CHOICES[0][0];
     const message = this.#message.value.trim();
     if (countGraphemes(message) > MESSAGE_MAX) {
       this.#problem.textContent = `There is room for ${MESSAGE_MAX} characters.`;

@@ -1,7 +1,11 @@
-/** Settings: what one says about oneself, privacy, whom one has muted, follows or blocked, logging out. */
+/** Settings: what one says about oneself, privacy, notifications, whom one has muted, follows or blocked, logging out. */
 
 import { countGraphemes } from "./composer.js";
-import { avatar, byId, element, openDialog, showList } from "./dom.js";
+import { choice, toggle } from "./controls.js";
+import { Devices } from "./devices.js";
+import { avatar, byId, element, field, icon, openDialog, showList } from "./dom.js";
+import { Preferences } from "./preferences.js";
+import { sheet } from "./sheets.js";
 import { dayAndTime } from "./times.js";
 
 const QUESTIONS = [
@@ -22,101 +26,107 @@ const SWITCHES = [
   ["shares_receipts", "Let friends see when their hugs arrive and are seen", "Without it, you do not see it of them either."],
   ["takes_community_requests", "Let people I do not know ask me for a hug", "Now and then somebody who needs one; you need not answer."],
 ];
+/** Whom one has marked: `[name, heading, what is said when there is nobody]`. */
+const MARKED = [
+  ["muted", "Muted", "Nobody is muted."],
+  ["followed", "Followed", "You follow nobody."],
+  ["blocked", "Blocked", "Nobody is blocked."],
+];
 const ABOUT_MAX = 280;
 
 export class SettingsDialog {
   #app;
-  #dialog = byId("settings");
-  #problem = byId("settings-problem");
+  #dialog;
+  #about = element("textarea", { rows: "2", placeholder: "What others may know" });
+  #aboutSaved = element("span", { class: "quiet", id: "about-saved", role: "status" });
+  #privacy = element("div", { class: "stack" });
+  #problem = element("p", { class: "problem", role: "alert" });
+  #parts;
 
   /** @param {import("./home.js").Home} app */
   constructor(app) {
     this.#app = app;
-    byId("open-settings").onclick = () => this.#open();
-    byId("log-out").onclick = () => app.logOut();
-    byId("about-form").onsubmit = (event) => {
+    const attempt = (work) => this.#attempt(work);
+    const preferences = new Preferences(app, attempt);
+    const devices = new Devices(app, attempt);
+    this.#parts = [() => this.#loadSelf(), () => this.#loadPrivacy(), () => preferences.load(), () => devices.load(), () => app.marks.load()];
+    this.#dialog = sheet(
+      "settings",
+      "Settings",
+      element("p", { text: whoIs(app.self) }),
+      this.#aboutForm(),
+      element("h3", { text: "Privacy" }),
+      this.#privacy,
+      element("h3", { id: "settings-notifications", tabindex: "-1", text: "Notifications" }),
+      devices.offer,
+      preferences.box,
+      devices.box,
+      ...MARKED.flatMap(([name, heading, nobody]) => [
+        element("h3", { text: heading }),
+        element("ul", { class: "list", id: `${name}-list` }),
+        element("p", { class: "empty", id: `${name}-empty`, text: nobody }),
+      ]),
+      this.#problem,
+      element("button", { class: "button button--wide", type: "button", on: { click: () => app.logOut() } }, icon("leave"), element("span", { text: "Log out" })),
+    );
+    byId("open-settings").onclick = () => this.open();
+    app.marks.addEventListener("change", () => this.#showMarks());
+  }
+
+  /** @param {string} [part] id of what is to be in view */
+  async open(part) {
+    this.#problem.textContent = "";
+    this.#aboutSaved.textContent = "";
+    openDialog(this.#dialog);
+    await Promise.all(this.#parts.map((load) => this.#attempt(load)));
+    if (part === undefined) return;
+    byId(part).focus({ preventScroll: true });
+    byId(part).scrollIntoView();
+  }
+
+  #aboutForm() {
+    this.#about.oninput = () => (this.#aboutSaved.textContent = "");
+    const submit = (event) => {
       event.preventDefault();
       this.#attempt(() => this.#saveAbout());
     };
-    byId("about").oninput = () => (byId("about-saved").textContent = "");
-    app.marks.addEventListener("change", () => this.#showMarks());
-    const { name, username, anonymous } = app.self;
-    const handle = username ? ` (@${username})` : "";
-    byId("settings-self").textContent = anonymous
-      ? `You are here as ${name}, without an account: who you are is kept in this browser only.`
-      : `You are here as ${name}${handle}.`;
+    const save = element("button", { class: "button button--small", type: "submit", text: "Save" });
+    return element("form", { on: { submit } }, field("About you", this.#about), element("div", { class: "row" }, save, this.#aboutSaved));
   }
 
-  async #open() {
-    this.#problem.textContent = "";
-    byId("about-saved").textContent = "";
-    openDialog(this.#dialog);
-    const work = [() => this.#loadAbout(), () => this.#loadPrivacy(), () => this.#app.marks.load()];
-    await Promise.all(work.map((each) => this.#attempt(each)));
-  }
-
+  /** Returns whether it was done; why not is told here. */
   async #attempt(work) {
     this.#problem.textContent = "";
     try {
       await work();
+      return true;
     } catch (error) {
       this.#problem.textContent = error.message;
       this.#problem.scrollIntoView({ block: "nearest" });
+      return false;
     }
   }
 
-  async #loadAbout() {
+  async #loadSelf() {
     const { about } = await this.#app.api.get("/v1/me");
-    if (document.activeElement !== byId("about")) byId("about").value = about ?? "";
+    if (document.activeElement !== this.#about) this.#about.value = about ?? "";
   }
 
   async #saveAbout() {
-    const about = byId("about").value.trim();
+    const about = this.#about.value.trim();
     if (countGraphemes(about) > ABOUT_MAX) throw new Error(`There is room for ${ABOUT_MAX} characters about you.`);
     await this.#app.api.call("PATCH", "/v1/me", { about: about === "" ? null : about });
-    byId("about-saved").textContent = "Saved";
+    this.#aboutSaved.textContent = "Saved";
   }
 
   async #loadPrivacy() {
     const privacy = await this.#app.api.get("/v1/me/privacy");
+    const keep = (name) => (value) => this.#attempt(() => this.#app.api.call("PATCH", "/v1/me/privacy", { [name]: value }));
     const has = ([name]) => name in privacy;
-    byId("privacy").replaceChildren(
-      ...QUESTIONS.filter(has).map(([name, label]) => this.#question(name, label, privacy[name])),
-      ...SWITCHES.filter(has).map(([name, label, hint]) => this.#switch(name, label, hint, privacy[name])),
+    this.#privacy.replaceChildren(
+      ...QUESTIONS.filter(has).map(([name, label]) => choice(label, AUDIENCES, privacy[name], keep(name))),
+      ...SWITCHES.filter(has).map(([name, label, hint]) => toggle(name, label, hint, privacy[name], keep(name))),
     );
-  }
-
-  #question(name, label, value) {
-    const select = element("select", { name }, ...AUDIENCES.map(([audience, text]) => element("option", { value: audience, text })));
-    select.value = value;
-    let kept = value;
-    select.onchange = () =>
-      this.#attempt(async () => {
-        kept = await this.#keep(name, select.value);
-      }).then(() => (select.value = kept));
-    return element("label", { class: "setting" }, element("span", { text: label }), select);
-  }
-
-  #switch(name, label, hint, value) {
-    const box = element("input", { type: "checkbox", name, role: "switch", "aria-describedby": `hint-${name}` });
-    box.checked = value;
-    let kept = value;
-    box.onchange = () =>
-      this.#attempt(async () => {
-        kept = await this.#keep(name, box.checked);
-      }).then(() => (box.checked = kept));
-    return element(
-      "div",
-      {},
-      element("label", { class: "setting setting--switch" }, element("span", { text: label }), box),
-      element("p", { class: "quiet", id: `hint-${name}`, text: hint }),
-    );
-  }
-
-  /** Change one answer; returns what holds now. */
-  async #keep(name, value) {
-    await this.#app.api.call("PATCH", "/v1/me/privacy", { [name]: value });
-    return value;
   }
 
   #showMarks() {
@@ -147,4 +157,9 @@ export class SettingsDialog {
       element("button", { class: "button button--small", type: "button", on: { click } }, element("span", { text: label }), element("span", { class: "unseen", text: ` ${user.name}` })),
     );
   }
+}
+
+function whoIs({ name, username, anonymous }) {
+  if (anonymous) return `You are here as ${name}, without an account: who you are is kept in this browser only.`;
+  return `You are here as ${name}${username ? ` (@${username})` : ""}.`;
 }
