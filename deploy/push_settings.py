@@ -4,26 +4,27 @@ Invariant: what is wrong with a credential is told in the words of its provider'
 """
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
+
+from msgspec import Struct
 
 from deploy.setting_kinds import (
     Environment,
     Setting,
-    any_text,
     on_off,
     read_private,
     read_table,
     seconds_up_to,
     whole_number,
 )
+from workers.push.email import EmailSettings
 from workers.push.fcm import FcmSettings
 from workers.push.settings import PushSettings
 from workers.push.texts import Templates
+from workers.push.webhook import WebhookSettings
 from workers.push.webpush import WebPushSettings
-
-Provider = TypeVar("Provider")
 
 
 def _authority(value: str) -> Path:
@@ -52,51 +53,99 @@ PUSH = (
     Setting("HUGMOOD_PUSH_CA_FILE", "ca_file", _authority),
     Setting("HUGMOOD_TEMPLATES", "templates", _templates),
 )
-_PARTS = (
-    Setting("HUGMOOD_FCM_URL", "fcm_url", any_text),
-    Setting("HUGMOOD_WEBPUSH_SUBJECT", "webpush_subject", any_text),
-    Setting("HUGMOOD_WEBPUSH_HOSTS", "webpush_hosts", any_text),
+
+
+class _Part(Struct, frozen=True):
+    """One argument of a provider's settings. *is_private*: it may stand in the file that its name with _FILE names."""
+
+    name: str
+    argument: str
+    is_needed: bool = True
+    is_private: bool = False
+
+
+class _Group(Struct, frozen=True):
+    """What is set together for one provider. *load* raises ValueError with an argument for each thing that is wrong."""
+
+    field: str
+    load: Callable[..., Any]
+    parts: Sequence[_Part]
+
+
+GROUPS = (
+    _Group(
+        "fcm",
+        FcmSettings.load,
+        (
+            _Part("HUGMOOD_FCM_CREDENTIALS", "credentials_text", is_private=True),
+            _Part("HUGMOOD_FCM_URL", "url", is_needed=False),
+        ),
+    ),
+    _Group(
+        "webpush",
+        WebPushSettings.load,
+        (
+            _Part("HUGMOOD_WEBPUSH_SUBJECT", "subject", is_needed=False),
+            _Part("HUGMOOD_WEBPUSH_HOSTS", "hosts", is_needed=False),
+        ),
+    ),
+    _Group(
+        "webhook",
+        WebhookSettings.load,
+        (
+            _Part("HUGMOOD_WEBHOOK_URL", "url", is_private=True),
+            _Part("HUGMOOD_WEBHOOK_SECRET", "secrets", is_private=True),
+            _Part("HUGMOOD_WEBHOOK_NETWORKS", "networks", is_needed=False),
+        ),
+    ),
+    _Group(
+        "email",
+        EmailSettings.load,
+        (_Part("HUGMOOD_SMTP_URL", "url", is_private=True), _Part("HUGMOOD_MAIL_FROM", "sender")),
+    ),
 )
-_PRIVATE = ("HUGMOOD_FCM_CREDENTIALS",)
+_PARTS = tuple(part for group in GROUPS for part in group.parts)
 NAMES = (
-    *(setting.name for setting in (*PUSH, *_PARTS)),
-    *(name for private in _PRIVATE for name in (private, f"{private}_FILE")),
+    *(setting.name for setting in PUSH),
+    *(part.name for part in _PARTS),
+    *(f"{part.name}_FILE" for part in _PARTS if part.is_private),
 )
 
 
 def load_push(environment: Environment, problems: list[str]) -> PushSettings:
-    """Everything but what may be missing; *problems* takes what is wrong."""
-    given = read_table(PUSH, environment, problems)
-    parts = read_table(_PARTS, environment, problems)
-    fcm = _secret("HUGMOOD_FCM_CREDENTIALS", environment, problems)
-    if fcm is not None:
-        given["fcm"] = _load(
-            "HUGMOOD_FCM_CREDENTIALS", lambda: FcmSettings.load(fcm, *_url(parts, "fcm_url")), problems
-        )
-    subject, hosts = parts.get("webpush_subject"), parts.get("webpush_hosts")
-    if subject or hosts:
-        given["webpush"] = _load(
-            "HUGMOOD_WEBPUSH_SUBJECT or _HOSTS",
-            lambda: WebPushSettings.load(subject or PushSettings().webpush.subject, hosts or ""),
-            problems,
-        )
-    return PushSettings(**given) if not problems else PushSettings()
+    """Which providers are set up; *problems* takes what is wrong with any."""
+    wrong: list[str] = []
+    given = read_table(PUSH, environment, wrong)
+    for group in GROUPS:
+        settings = _load(group, environment, wrong)
+        if settings is not None:
+            given[group.field] = settings
+    problems += wrong
+    return PushSettings() if wrong else PushSettings(**given)
 
 
-def _secret(name: str, environment: Environment, problems: list[str]) -> str | None:
-    told = read_private(name, environment, problems)
-    if told is None or told[1] is None:
+def _load(group: _Group, environment: Environment, problems: list[str]) -> object | None:
+    """None if nothing of it is set, or something is wrong."""
+    told = {part: _read(part, environment, problems) for part in group.parts}
+    given = {part.argument: text for part, text in told.items() if text is not None}
+    if not given:
         return None
-    return told[1].decode(errors="replace")
-
-
-def _url(parts: dict[str, Any], name: str) -> list[str]:
-    return [parts[name]] if name in parts else []
-
-
-def _load(name: str, load: Callable[[], Provider], problems: list[str]) -> Provider | None:
+    missing = [part.name for part, text in told.items() if text is None and part.is_needed]
+    if missing:
+        others = ", ".join(part.name for part, text in told.items() if text is not None)
+        problems += [f"{name} is missing: {others} is nothing without it" for name in missing]
+        return None
     try:
-        return load()
+        settings: object = group.load(**given)
     except ValueError as error:
-        problems += [f"{name}: {wrong}" for wrong in error.args]
+        names = ", ".join(part.name for part in group.parts)
+        problems += [f"{names}: {wrong}" for wrong in error.args]
         return None
+    return settings
+
+
+def _read(part: _Part, environment: Environment, problems: list[str]) -> str | None:
+    if not part.is_private:
+        return environment.get(part.name) or None
+    told = read_private(part.name, environment, problems)
+    return told[1].decode(errors="replace") if told is not None and told[1] is not None else None

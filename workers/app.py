@@ -38,6 +38,7 @@ from workers.moods import MoodWork
 from workers.patterns import PatternCare
 from workers.push.counts import PushCounts
 from workers.push.pipeline import Pipeline, build_providers
+from workers.reminders import Reminders
 from workers.requests import RequestCare
 from workers.retry import Bury, Job
 from workers.runner import POLL_DELAY_S, Runner
@@ -157,7 +158,10 @@ def _jobs(context: _Context, bury: Bury, counts: JobCounts, pipeline: Pipeline |
             *StreakNights(database, ringing, _now_ms).jobs(),
             *PatternCare(database, _now_ms).jobs(),
         ],
-        Queue.PUSH: pipeline.jobs() if pipeline is not None else [],
+        Queue.PUSH: [
+            *(pipeline.jobs() if pipeline is not None else ()),
+            *Reminders(database, ringing, _now_ms).jobs(),
+        ],
     }
 
 

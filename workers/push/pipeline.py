@@ -12,6 +12,7 @@ from storage.reach import Reach
 from workers.push.asking import Asking
 from workers.push.composing import Composer
 from workers.push.counts import PushCounts
+from workers.push.email import EmailProvider
 from workers.push.fcm import FcmProvider
 from workers.push.log import LogProvider
 from workers.push.looking import Looking
@@ -19,6 +20,7 @@ from workers.push.outgoing import Provider
 from workers.push.sending import Line
 from workers.push.settings import PushSettings
 from workers.push.texts import Templates
+from workers.push.webhook import WebhookProvider
 from workers.push.webpush import WebPushProvider
 from workers.retry import Job
 
@@ -68,6 +70,10 @@ async def build_providers(settings: PushSettings, database: Database, ring: KeyR
     providers: list[Provider] = [WebPushProvider(settings.webpush, await vapid_keys(database, ring), context)]
     if settings.fcm is not None:
         providers.append(FcmProvider(settings.fcm, context))
+    if settings.webhook is not None:
+        providers.append(WebhookProvider(settings.webhook, context))
+    if settings.email is not None:
+        providers.append(EmailProvider(settings.email, context))
     if settings.log or (settings.log is None and len(providers) == 1):
         providers.append(LogProvider())
     return providers

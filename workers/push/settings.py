@@ -5,7 +5,9 @@ from pathlib import Path
 from msgspec import Struct, field
 
 from domain.notifications import Timing
+from workers.push.email import EmailSettings
 from workers.push.fcm import FcmSettings
+from workers.push.webhook import WebhookSettings
 from workers.push.webpush import WebPushSettings
 
 
@@ -13,7 +15,9 @@ class PushSettings(Struct, frozen=True, kw_only=True):
     """A provider that is None is not pushed with. *log* None: where there is nothing but Web Push."""
 
     fcm: FcmSettings | None = None
-    webpush: WebPushSettings = field(default_factory=lambda: WebPushSettings(subject="mailto:hugmood@example.org"))
+    webpush: WebPushSettings = field(default_factory=WebPushSettings.load)
+    webhook: WebhookSettings | None = None
+    email: EmailSettings | None = None
     log: bool | None = None
     ca_file: Path | None = None  # a further authority, whose certificates providers may have
     templates: Path | None = None  # a folder of texts in place of some of ours

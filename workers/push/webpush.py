@@ -35,6 +35,9 @@ _REASON = re.compile(r"[A-Za-z]{1,64}")
 _GONE = frozenset({404, 410})
 
 
+SUBJECT = "mailto:hugmood@example.org"  # good for a try; services want to reach whoever pushes
+
+
 class WebPushSettings(Struct, frozen=True, kw_only=True):
     """*subject*: whom a push service writes to if we are a nuisance. *more_hosts*: as `check_endpoint` wants them."""
 
@@ -42,7 +45,7 @@ class WebPushSettings(Struct, frozen=True, kw_only=True):
     more_hosts: Collection[str] = frozenset()
 
     @classmethod
-    def load(cls, subject: str, hosts: str = "") -> Self:
+    def load(cls, subject: str = SUBJECT, hosts: str = "") -> Self:
         """Raises: ValueError, with one argument for each thing that is wrong, which says what is allowed."""
         problems, more_hosts = [], frozenset[str]()
         if not _SUBJECT.fullmatch(subject.strip()):
