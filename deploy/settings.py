@@ -99,10 +99,6 @@ HUB = (
     Setting("HUGMOOD_MAX_CONNECTIONS", "max_connections", whole_number(0, 10_000_000)),
     Setting("HUGMOOD_MAX_CONNECTIONS_PER_ADDRESS", "max_connections_per_address", whole_number(1, 10_000_000)),
     Setting("HUGMOOD_MAX_CONNECTIONS_PER_USER", "max_connections_per_user", whole_number(1, 10_000_000)),
-    Setting("HUGMOOD_MAX_FOLLOWS", "max_follows", whole_number(1, 1_000_000)),
-    Setting("HUGMOOD_MAX_CONNECTIONS", "max_connections", whole_number(0, 10_000_000)),
-    Setting("HUGMOOD_MAX_CONNECTIONS_PER_ADDRESS", "max_connections_per_address", whole_number(1, 10_000_000)),
-    Setting("HUGMOOD_MAX_CONNECTIONS_PER_USER", "max_connections_per_user", whole_number(1, 10_000_000)),
     Setting("HUGMOOD_WEBPUSH_HOSTS", "webpush_hosts", load_hosts),
     Setting("HUGMOOD_MAX_FOLLOWS", "max_follows", whole_number(1, 1_000_000)),
     Setting(

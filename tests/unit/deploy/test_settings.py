@@ -51,7 +51,7 @@ def test_defaults_are_those_of_the_structs() -> None:
 
 def test_every_field_can_be_set() -> None:
     assert {setting.field for setting in HUB} | {"secret", "encryption_keys"} == set(HubSettings.__struct_fields__)
-    assert {setting.field for setting in WORKER} | {"encryption_keys"} == set(WorkerSettings.__struct_fields__)
+    assert {setting.field for setting in WORKER} | {"encryption_keys", "push"} == set(WorkerSettings.__struct_fields__)
 
 
 def test_values_become_what_they_mean() -> None:

@@ -181,4 +181,4 @@ def test_how_long_each_kind_is_worth_something() -> None:
     hours = {kind: what.ttl.total_seconds() / 3600 for kind, what in KINDS.items()}
     assert {kind for kind, ttl in hours.items() if ttl != 24} == {"group.started"}
     assert hours["group.started"] == 1 / 6
-    assert {kind for kind, what in KINDS.items() if not what.is_pushed} == {"group.completed"}
+    assert {kind for kind, what in KINDS.items() if not what.is_pushed} == {"group.completed", "hug.mutual"}

@@ -44,6 +44,7 @@ class Someone:
 
     rank = Rank.ONLINE
     cursor = 0
+    acked = 0
     sid = ""
     bundle = None
 
