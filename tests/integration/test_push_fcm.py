@@ -62,6 +62,14 @@ async def test_a_hundred_at_once_need_one_token_and_few_connections(fake: FakeFc
     assert len(fake.connections) == before, "connections are used again"
 
 
+async def test_all_that_may_be_under_way_are_at_once(fake: FakeFcm, fcm: FcmProvider) -> None:
+    fake.faults.append(Fault(what="hang", times=0))
+    sending = [asyncio.create_task(fcm.send(outgoing("a"))) for _ in range(fcm.in_flight_max)]
+    await fake.arrived(1 + len(sending))  # nobody waits for a connection
+    fake.release()
+    assert {(answer.verdict, answer.is_silent) for answer in await asyncio.gather(*sending)} == {(Verdict.RETRY, True)}
+
+
 async def test_a_token_is_renewed_five_minutes_before_its_end(fake: FakeFcm) -> None:
     clock = Clock()
     fcm = FcmProvider(FcmSettings.load(fake.credentials, fake.url), now_s=clock)

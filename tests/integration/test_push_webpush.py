@@ -55,11 +55,20 @@ async def test_many_share_connections_and_one_signature(fake: FakeWebPush, webpu
     answers = await asyncio.gather(*(webpush.send(outgoing(each)) for each in to))
     assert {answer.verdict for answer in answers} == {Verdict.ACCEPTED}
     assert len({push.headers["authorization"] for push in fake.pushes}) == 1
-    assert len(fake.connections) <= module.PER_HOST_MAX
+    assert len(fake.connections) <= webpush.in_flight_max == 64
     before = len(fake.connections)
     for _ in range(20):
         await webpush.send(outgoing(to[0]))
     assert len(fake.connections) == before, "connections are used again"
+
+
+async def test_all_that_may_be_under_way_are_at_once(fake: FakeWebPush, webpush: WebPushProvider) -> None:
+    to = fake.subscribe(KEYS.public)
+    fake.faults.append(Fault(what="hang", times=0))
+    sending = [asyncio.create_task(webpush.send(outgoing(to))) for _ in range(webpush.in_flight_max)]
+    await fake.arrived(len(sending))  # nobody waits for a connection
+    fake.release()
+    assert {(answer.verdict, answer.is_silent) for answer in await asyncio.gather(*sending)} == {(Verdict.RETRY, True)}
 
 
 def of_size(to: str, size: int) -> Outgoing:

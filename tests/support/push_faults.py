@@ -59,6 +59,7 @@ class FakeProvider:
         self._is_gated = is_gated
         self._stack = AsyncExitStack()
         self._released = asyncio.Event()
+        self._news = asyncio.Event()
         self.gate: Gate | None = None
         self.url = ""
         self.pushes: list[Push] = []
@@ -99,6 +100,12 @@ class FakeProvider:
         self._released.set()
         self._released = asyncio.Event()
 
+    async def arrived(self, count: int) -> None:
+        """Wait until there were so many requests."""
+        while len(self.requests) < count:
+            self._news.clear()
+            await self._news.wait()
+
     async def misbehave(self, request: web.Request, of: str, push: Push | None = None) -> web.Response | None:
         """The answer of the fault whose turn it is; None: there is none."""
         fault = next((each for each in self.faults if each.of == of), None)
@@ -132,5 +139,6 @@ class FakeProvider:
         assert request.transport is not None
         self.connections.add(request.transport.get_extra_info("peername"))
         self.requests.append(request.path)
+        self._news.set()
         answer: web.StreamResponse = await handler(request)
         return answer

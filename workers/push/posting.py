@@ -46,22 +46,20 @@ class NoReply(Exception):  # noqa: N818  reads as what it is
 
 
 class Poster:
-    """Connections to the hosts of one provider. `async with` it around all use."""
+    """Connections to the hosts of one provider. `async with` it around all use.
 
-    def __init__(
-        self, context: ssl.SSLContext | None = None, per_host: int = 0, resolver: AbstractResolver | None = None
-    ) -> None:
-        """*context*: None trusts the usual authorities. *per_host*: connections; 0: up to all of them. *resolver*: says who may be connected to."""
+    As many as there are connections may ask at a time: aiohttp lets those who wait for one starve.
+    """
+
+    def __init__(self, context: ssl.SSLContext | None = None, resolver: AbstractResolver | None = None) -> None:
+        """*context*: None trusts the usual authorities. *resolver*: says who may be connected to."""
         self._ssl = context if context is not None else True
-        self._per_host = per_host
         self._resolver = resolver
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=CONNECTIONS_MAX, limit_per_host=self._per_host, ssl=self._ssl, resolver=self._resolver
-            ),
+            connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX, ssl=self._ssl, resolver=self._resolver),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
         return self

@@ -26,7 +26,6 @@ VAPID_KEPT_S = 12 * 3600.0
 VAPID_GOOD_S = 13 * 3600  # at most a day is allowed; a clock that is behind must find it good, too
 ORIGINS_MAX = 1_000
 REF_MAX = 500
-PER_HOST_MAX = 32  # one push service that hangs leaves connections to the others
 MARGIN_S = 1.0  # within SEND_MAX_S, for what is done before and after asking
 SUBJECT_FORM = "must be how to reach you: mailto:you@app.example or https://app.example/contact"
 
@@ -74,7 +73,7 @@ class WebPushProvider:
     ) -> None:
         """*now_s*: Unix time."""
         self._settings = settings
-        self._poster = Poster(context, PER_HOST_MAX)
+        self._poster = Poster(context)
         self._vapid = VapidHeaders(settings.subject, keys, now_s)
 
     async def __aenter__(self) -> Self:
