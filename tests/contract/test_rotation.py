@@ -5,17 +5,20 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
+from domain.ids import uuid7
 from storage.direct import connect
 from storage.encryption import KeyRing
-from storage.rotation import SEALED, seal_batch
+from storage.postgres import Database
+from storage.rotation import SEALED, count_keys, seal_batch
 from tests.support.notes import NEW, OLD, add_notes, load_notes, make_partitions, place, sealed
+from tests.support.people import NOW_MS, make_users
 from tests.support.servers import run
 
 pytestmark = pytest.mark.contract
 
 RING = KeyRing([NEW, OLD])
 BEFORE = KeyRing([OLD])
-NOTE, TOKEN, _ = SEALED
+NOTE, TOKEN, SECRET = SEALED
 
 
 @pytest.fixture
@@ -92,3 +95,34 @@ async def test_what_is_no_envelope_is_left(connection: asyncpg.Connection) -> No
     assert batch.sealed == 10
     assert len(batch.unreadable) == 2
     assert await connection.fetchval("select note from moods where id = $1", at[2]) == b"in the clear"
+
+
+async def test_tokens_of_devices_and_our_own_secrets_are_sealed_anew(database_url: str) -> None:
+    async with Database(database_url) as database:
+        ana, ben = await make_users(database, 2)
+    devices = {uuid7(NOW_MS): user for user in (ana, ben)}
+    async with connect(database_url) as connection:
+        for device, user in devices.items():
+            await connection.execute(
+                "insert into devices (id, user_id, provider, token, token_hash, name, registered_at, used_at)"
+                " values ($1, $2, 'fcm', $3, $4, 'phone', now(), now())",
+                device,
+                user,
+                BEFORE.seal(f"token of {user}", "devices", "token", device),
+                device.encode()[:32],
+            )
+        for name in ("vapid", "token_hash"):
+            envelope = BEFORE.seal(f"secret {name}", "own_keys", "secret", name)
+            await connection.execute("insert into own_keys values ($1, $2, now())", name, envelope)
+        for column in (TOKEN, SECRET):
+            assert await count_keys(connection, column) == {OLD.id: 2}
+            first = await seal_batch(connection, column, RING, None, 1)
+            second = await seal_batch(connection, column, RING, first.last, 1)
+            assert (first.sealed, second.sealed, first.unreadable) == (1, 1, [])
+            assert (await seal_batch(connection, column, RING, second.last, 1)).last is None
+            assert await count_keys(connection, column) == {NEW.id: 2}
+        newest = KeyRing([NEW])
+        for row in await connection.fetch("select id::text, user_id::text, token from devices"):
+            assert newest.open(row["token"], "devices", "token", row["id"]) == f"token of {row['user_id']}"
+        for row in await connection.fetch("select name, secret from own_keys"):
+            assert newest.open(row["secret"], "own_keys", "secret", row["name"]) == f"secret {row['name']}"

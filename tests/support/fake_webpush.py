@@ -67,7 +67,7 @@ class FakeWebPush(FakeProvider):
             return self.failed(*wrong)
         try:
             push = _push(f"{self.url}{request.path}", browser.decrypt(body), request)
-        except (http_ece.ECEException, msgspec.DecodeError, KeyError):
+        except (http_ece.ECEException, ValueError, KeyError):  # msgspec raises ValueErrors
             return self.failed(400, "Unreadable")  # a real one cannot know
         if (answer := await self.misbehave(request, "send", push)) is not None:
             return answer
