@@ -1,0 +1,270 @@
+"""Apple's push service: one push is one HTTP/2 request, and what its answer means for the delivery and the token.
+
+Invariant: a push that APNs may have taken is never sent again from here; the pipeline decides about that.
+"""
+
+import re
+import ssl
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import jwt
+import msgspec
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from hpack import HeaderTuple, NeverIndexedHeaderTuple
+from msgspec import Struct
+
+from workers.push.http2 import Http2Client, Response, Unanswered, Unprocessed
+from workers.push.outgoing import Answer, Outgoing, Verdict
+
+URL = "https://api.push.apple.com"
+PAYLOAD_MAX_BYTES = 4_096
+ELLIPSIS = "…"
+TOKEN = re.compile(r"[0-9A-Fa-f]{64,200}")
+REQUEST_MAX_S = 14.0  # with connecting, waiting for a stream, and a second try; below SEND_MAX_S
+JWT_TTL_S = 3_000  # 50 min; APNs takes it for an hour
+RENEW_EVERY_S = 1_200  # APNs takes no new one more often than every 20 min
+RETRY_AFTER_MAX_S = 3_600
+OF_OUR_TOPIC = frozenset({"DeviceTokenNotForTopic", "TopicDisallowed"})
+
+
+class ApnsSettings(Struct, frozen=True, kw_only=True):
+    """A credential of Apple's and the app it is for. *url*: of the service; the other one is Apple's for development."""
+
+    key: EllipticCurvePrivateKey
+    key_id: str
+    team_id: str
+    topic: str
+    url: str = URL
+
+    @classmethod
+    def load(cls, key: str, key_id: str, team_id: str, topic: str, url: str = URL) -> Self:
+        """*key*: what is in the .p8 file. Raises: ValueError, with one argument for each thing that is wrong; none quotes it."""
+        problems = []
+        loaded = _load_key(key)
+        if loaded is None:
+            problems.append("the key must be what is in the .p8 file of Apple: a private key on P-256, as PEM")
+        for name, value in (("key id", key_id), ("team id", team_id)):
+            if not re.fullmatch(r"[0-9A-Z]{10}", value):
+                problems.append(f"the {name} must be 10 of A-Z and 0-9")
+        if not re.fullmatch(r"[A-Za-z0-9.-]{1,255}", topic):
+            problems.append("the topic must be the bundle id of the app, such as com.example.app")
+        if not _is_origin(url):
+            problems.append(f"the URL must be an https origin such as {URL}")
+        if problems or loaded is None:
+            raise ValueError(*problems)
+        return cls(key=loaded, key_id=key_id, team_id=team_id, topic=topic, url=url)
+
+    def __repr__(self) -> str:
+        return f"ApnsSettings({self.key_id!r}, {self.team_id!r}, {self.topic!r}, {self.url!r})"
+
+
+class ApnsProvider:
+    """Sends with one key of Apple's, for one app, over one connection."""
+
+    name = "apns"
+    in_flight_max = 500
+
+    def __init__(
+        self,
+        settings: ApnsSettings,
+        context: ssl.SSLContext | None = None,
+        now_s: Callable[[], float] = time.time,
+        *,
+        request_max_s: float = REQUEST_MAX_S,
+    ) -> None:
+        """*context*: its own, it is made to speak HTTP/2 only; None trusts the usual authorities. *now_s*: Unix time."""
+        address = urlsplit(settings.url)
+        self._client = Http2Client(address.hostname or "", address.port or 443, context or ssl.create_default_context())
+        self._request_max_s = request_max_s
+        self._now_s = now_s
+        self._permit = _Permit(settings, now_s)
+        self._fixed = (
+            HeaderTuple(b":method", b"POST"),
+            HeaderTuple(b":scheme", b"https"),
+            HeaderTuple(b":authority", address.netloc.encode()),
+        )
+        self._topic = HeaderTuple(b"apns-topic", settings.topic.encode())
+
+    async def __aenter__(self) -> Self:
+        await self._client.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._client.__aexit__(kind, error, trace)
+
+    async def send(self, outgoing: Outgoing) -> Answer:
+        """Try once. Something that cannot be a device token is as dead as one that APNs does not know any more."""
+        if not TOKEN.fullmatch(outgoing.to):
+            return Answer(verdict=Verdict.GONE, detail="not a device token")
+        payload = encode_payload(outgoing)
+        if payload is None:
+            return Answer(verdict=Verdict.REFUSED, detail=f"more than {PAYLOAD_MAX_BYTES:,} bytes")
+        try:
+            return read_answer(await self._post(outgoing, payload))
+        except Unprocessed as error:
+            return Answer(verdict=Verdict.RETRY, detail=str(error), retry_after_s=error.retry_after_s)
+        except Unanswered as error:
+            return Answer(verdict=Verdict.RETRY, detail=str(error), is_silent=True)
+
+    async def _post(self, outgoing: Outgoing, payload: bytes) -> Response:
+        until = time.monotonic() + self._request_max_s
+        permit = self._permit.current()
+        response = await self._client.request(self._headers(outgoing, permit), payload, self._request_max_s)
+        if response.status == 403 and _reason(response) == "ExpiredProviderToken":
+            renewed = self._permit.renewed(permit)
+            left_s = until - time.monotonic()
+            if renewed is not None and left_s > 0:
+                return await self._client.request(self._headers(outgoing, renewed), payload, left_s)
+        return response
+
+    def _headers(self, outgoing: Outgoing, permit: bytes) -> list[HeaderTuple]:
+        """What is the same for many is indexed (RFC 7541), so that each request takes a byte for it; the rest never is."""
+        content = outgoing.content
+        headers = [
+            *self._fixed,
+            NeverIndexedHeaderTuple(b":path", b"/3/device/" + outgoing.to.encode()),
+            HeaderTuple(b"authorization", permit),
+            self._topic,
+            HeaderTuple(b"apns-push-type", b"alert"),
+            HeaderTuple(b"apns-priority", b"10" if content.is_urgent else b"5"),
+            NeverIndexedHeaderTuple(b"apns-id", outgoing.id.encode()),
+            NeverIndexedHeaderTuple(b"apns-expiration", b"%d" % int(self._now_s() + outgoing.ttl_s)),
+        ]
+        if content.collapse_key:
+            headers.append(NeverIndexedHeaderTuple(b"apns-collapse-id", content.collapse_key.encode()))
+        return headers
+
+
+class _Permit:
+    """The JWT that every request carries, as the value of its header."""
+
+    def __init__(self, settings: ApnsSettings, now_s: Callable[[], float]) -> None:
+        self._settings = settings
+        self._now_s = now_s
+        self._value = b""
+        self._signed_at = self._renewed_at = -float("inf")
+
+    def current(self) -> bytes:
+        """Never older than `JWT_TTL_S`."""
+        now = self._now_s()
+        if not self._signed_at <= now < self._signed_at + JWT_TTL_S:  # a clock may be set back
+            self._sign(now)
+        return self._value
+
+    def renewed(self, expired: bytes) -> bytes | None:
+        """Another one than *expired*, which APNs does not take; None: it would be too soon after the last time."""
+        now = self._now_s()
+        if self._value == expired:
+            if now < self._renewed_at + RENEW_EVERY_S:
+                return None
+            self._renewed_at = now
+            self._sign(now)
+        return self._value
+
+    def _sign(self, now: float) -> None:
+        settings = self._settings
+        claims = {"iss": settings.team_id, "iat": int(now)}
+        token = jwt.encode(claims, settings.key, algorithm="ES256", headers={"kid": settings.key_id})
+        self._value = b"bearer " + token.encode()
+        self._signed_at = now
+
+
+def encode_payload(outgoing: Outgoing) -> bytes | None:
+    """What the device is given; its text is cut to fit. None: it does not fit without any text."""
+    text = outgoing.content.body
+    encoded = _encode(outgoing, text)
+    excess = len(encoded) - PAYLOAD_MAX_BYTES
+    if excess <= 0:
+        return encoded
+    left = max(0, len(text.encode()) - excess - len(ELLIPSIS.encode()))
+    cut = _encode(outgoing, text.encode()[:left].decode(errors="ignore").rstrip() + ELLIPSIS)
+    return cut if len(cut) <= PAYLOAD_MAX_BYTES else None
+
+
+def _encode(outgoing: Outgoing, text: str) -> bytes:
+    content = outgoing.content
+    aps: dict[str, Any] = {
+        "alert": {"title": content.title, "body": text},
+        "badge": content.badge,
+        "thread-id": content.category,
+    }
+    if content.is_urgent:
+        aps["sound"] = "default"
+    return msgspec.json.encode({**content.data, "kind": content.kind, "delivery": outgoing.id, "aps": aps})
+
+
+def read_answer(response: Response) -> Answer:
+    """What it means (push.md, verdicts)."""
+    status = response.status
+    ref = response.headers.get(b"apns-id", b"").decode("latin-1") or None
+    if status == 200:
+        return Answer(verdict=Verdict.ACCEPTED, detail="200", ref=ref)
+    problem = _problem(response)
+    verdict = _verdict(status, problem.reason)
+    return Answer(
+        verdict=verdict,
+        detail=f"{status} {problem.reason}".rstrip(),
+        ref=ref,
+        retry_after_s=_retry_after_s(response) if verdict is Verdict.RETRY else 0.0,
+        gone_since_ms=problem.timestamp if verdict is Verdict.GONE else None,
+    )
+
+
+def _verdict(status: int, reason: str) -> Verdict:
+    if status == 410 or reason == "BadDeviceToken":
+        return Verdict.GONE
+    if status == 403 or reason in OF_OUR_TOPIC:
+        return Verdict.MISCONFIGURED
+    if status == 429 or status >= 500:
+        return Verdict.RETRY
+    return Verdict.REFUSED
+
+
+class _Problem(Struct):
+    reason: str = ""
+    timestamp: int | None = None
+
+
+def _problem(response: Response) -> _Problem:
+    """Of an answer that is no success; empty if it says nothing that can be read."""
+    try:
+        problem = msgspec.json.decode(response.body, type=_Problem)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _Problem()
+    problem.reason = re.sub(r"[^\w .-]", "", problem.reason)[:64]  # it goes into logs
+    return problem
+
+
+def _reason(response: Response) -> str:
+    return _problem(response).reason
+
+
+def _retry_after_s(response: Response) -> float:
+    value = response.headers.get(b"retry-after", b"").strip()
+    return float(min(int(value), RETRY_AFTER_MAX_S)) if re.fullmatch(rb"[0-9]{1,9}", value) else 0.0
+
+
+def _load_key(text: str) -> EllipticCurvePrivateKey | None:
+    with suppress(ValueError, TypeError, UnsupportedAlgorithm):
+        key = load_pem_private_key(text.strip().encode(), password=None)
+        if isinstance(key, EllipticCurvePrivateKey) and isinstance(key.curve, SECP256R1):
+            return key
+    return None
+
+
+def _is_origin(url: str) -> bool:
+    try:
+        address = urlsplit(url)
+        is_good = address.scheme == "https" and bool(address.hostname) and address.port != 0
+    except ValueError:  # a port that is no number
+        return False
+    return is_good and not (address.path.strip("/") or address.query or address.fragment or address.username)
