@@ -19,6 +19,7 @@ from deploy.setting_kinds import (
     seconds_up_to,
     whole_number,
 )
+from workers.push.apns import ApnsSettings
 from workers.push.email import EmailSettings
 from workers.push.fcm import FcmSettings
 from workers.push.settings import PushSettings
@@ -79,6 +80,17 @@ GROUPS = (
         (
             _Part("HUGMOOD_FCM_CREDENTIALS", "credentials_text", is_private=True),
             _Part("HUGMOOD_FCM_URL", "url", is_needed=False),
+        ),
+    ),
+    _Group(
+        "apns",
+        ApnsSettings.load,
+        (
+            _Part("HUGMOOD_APNS_KEY", "key", is_private=True),
+            _Part("HUGMOOD_APNS_KEY_ID", "key_id"),
+            _Part("HUGMOOD_APNS_TEAM_ID", "team_id"),
+            _Part("HUGMOOD_APNS_TOPIC", "topic"),
+            _Part("HUGMOOD_APNS_URL", "url", is_needed=False),
         ),
     ),
     _Group(

@@ -22,6 +22,7 @@ from msgspec import Struct
 
 from workers.push.http2 import Http2Client, Response, Unanswered, Unprocessed
 from workers.push.outgoing import Answer, Outgoing, Verdict
+from workers.push.posting import retry_after_s
 
 URL = "https://api.push.apple.com"
 PAYLOAD_MAX_BYTES = 4_096
@@ -30,7 +31,6 @@ TOKEN = re.compile(r"[0-9A-Fa-f]{64,200}")
 REQUEST_MAX_S = 14.0  # with connecting, waiting for a stream, and a second try; below SEND_MAX_S
 JWT_TTL_S = 3_000  # 50 min; APNs takes it for an hour
 RENEW_EVERY_S = 1_200  # APNs takes no new one more often than every 20 min
-RETRY_AFTER_MAX_S = 3_600
 OF_OUR_TOPIC = frozenset({"DeviceTokenNotForTopic", "TopicDisallowed"})
 
 
@@ -210,11 +210,12 @@ def read_answer(response: Response) -> Answer:
         return Answer(verdict=Verdict.ACCEPTED, detail="200", ref=ref)
     problem = _problem(response)
     verdict = _verdict(status, problem.reason)
+    later = response.headers.get(b"retry-after", b"").decode("latin-1")
     return Answer(
         verdict=verdict,
         detail=f"{status} {problem.reason}".rstrip(),
         ref=ref,
-        retry_after_s=_retry_after_s(response) if verdict is Verdict.RETRY else 0.0,
+        retry_after_s=retry_after_s(later, time.time()) if verdict is Verdict.RETRY else 0.0,
         gone_since_ms=problem.timestamp if verdict is Verdict.GONE else None,
     )
 
@@ -246,11 +247,6 @@ def _problem(response: Response) -> _Problem:
 
 def _reason(response: Response) -> str:
     return _problem(response).reason
-
-
-def _retry_after_s(response: Response) -> float:
-    value = response.headers.get(b"retry-after", b"").strip()
-    return float(min(int(value), RETRY_AFTER_MAX_S)) if re.fullmatch(rb"[0-9]{1,9}", value) else 0.0
 
 
 def _load_key(text: str) -> EllipticCurvePrivateKey | None:

@@ -7,11 +7,9 @@ certainly not acted on it, so it may be sent again at once) or with `Unanswered`
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
-from h2.config import H2Configuration
-from h2.connection import ConnectionInputs, H2Connection, H2ConnectionStateMachine
 from h2.errors import ErrorCodes
 from h2.events import (
     ConnectionTerminated,
@@ -25,16 +23,14 @@ from h2.events import (
     WindowUpdated,
 )
 from h2.exceptions import ProtocolError
-from h2.settings import SettingCodes, Settings
-from hpack import Encoder
 from msgspec import Struct
+
+from workers.push.http2_framing import Framing
 
 ALPN = "h2"
 STREAMS_MAX = 1_000  # at once, whatever the server allows
 STREAM_IDS_MAX = 2**31 - 1_000  # a connection that has used so many is left
 BODY_MAX_BYTES = 65_536  # of an answer; what is beyond is thrown away
-CLOSED_STREAMS_MAX = 256  # h2 keeps them until it is asked to count
-HEADERS_MAX_BYTES = 65_536
 PING = b"hugmood."
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -62,39 +58,6 @@ class Unprocessed(Exception):  # noqa: N818  what happened
 
 class Unanswered(Exception):  # noqa: N818  what happened
     """The request was sent, and nobody knows what the server has done with it."""
-
-
-class _StateMachine(H2ConnectionStateMachine):
-    """A GOAWAY does not end the connection: streams up to the one it names go on (RFC 9113, 6.8), which h2 does not do."""
-
-    def process_input(self, input_: ConnectionInputs) -> list[Event]:
-        return [] if input_ is ConnectionInputs.RECV_GOAWAY else super().process_input(input_)
-
-
-class _Encoder(Encoder):
-    """Without Huffman coding: in Python it costs more than all the rest of a request."""
-
-    def encode(self, headers: Iterable[tuple[bytes, bytes]], huffman: bool = False) -> bytes:  # type: ignore[override]
-        return super().encode(headers, huffman)
-
-
-class _Framing(H2Connection):
-    """h2 with `open_streams` that are counted by us: its own way is to look at all of them for each new one."""
-
-    def __init__(self) -> None:
-        super().__init__(H2Configuration(validate_outbound_headers=False, normalize_outbound_headers=False))
-        self.state_machine = _StateMachine()
-        self.encoder = _Encoder()
-        self.open_streams = 0
-        asked = {SettingCodes.ENABLE_PUSH: 0, SettingCodes.MAX_HEADER_LIST_SIZE: HEADERS_MAX_BYTES}
-        self.local_settings = Settings(client=True, initial_values=asked)
-        del self.local_settings[SettingCodes.ENABLE_CONNECT_PROTOCOL]  # of servers
-
-    @property
-    def open_outbound_streams(self) -> int:
-        if len(self.streams) > self.open_streams + CLOSED_STREAMS_MAX:
-            return super().open_outbound_streams  # forgets those that are closed
-        return self.open_streams
 
 
 class _Exchange:
@@ -132,7 +95,7 @@ class Connection(asyncio.Protocol):
         self._ping_every_s = ping_every_s
         self._ping_within_s = ping_within_s
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._framing = _Framing()
+        self._framing = Framing()
         self._transport: asyncio.Transport | None = None
         self._reason = "the connection was closed"
         self._waiting: deque[_Exchange] = deque()

@@ -9,6 +9,7 @@ from storage.own_keys import vapid_keys
 from storage.postgres import Database
 from storage.push_queue import PushQueue
 from storage.reach import Reach
+from workers.push.apns import ApnsProvider
 from workers.push.asking import Asking
 from workers.push.composing import Composer
 from workers.push.counts import PushCounts
@@ -70,6 +71,8 @@ async def build_providers(settings: PushSettings, database: Database, ring: KeyR
     providers: list[Provider] = [WebPushProvider(settings.webpush, await vapid_keys(database, ring), context)]
     if settings.fcm is not None:
         providers.append(FcmProvider(settings.fcm, context))
+    if settings.apns is not None:
+        providers.append(ApnsProvider(settings.apns, _context(settings)))  # one of its own: it speaks HTTP/2 only
     if settings.webhook is not None:
         providers.append(WebhookProvider(settings.webhook, context))
     if settings.email is not None:

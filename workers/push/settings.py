@@ -5,6 +5,7 @@ from pathlib import Path
 from msgspec import Struct, field
 
 from domain.notifications import Timing
+from workers.push.apns import ApnsSettings
 from workers.push.email import EmailSettings
 from workers.push.fcm import FcmSettings
 from workers.push.webhook import WebhookSettings
@@ -15,6 +16,7 @@ class PushSettings(Struct, frozen=True, kw_only=True):
     """A provider that is None is not pushed with. *log* None: where there is nothing but Web Push."""
 
     fcm: FcmSettings | None = None
+    apns: ApnsSettings | None = None
     webpush: WebPushSettings = field(default_factory=WebPushSettings.load)
     webhook: WebhookSettings | None = None
     email: EmailSettings | None = None
