@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.support.apns import DEVICE, outgoing, send_all, speaking_to
+from tests.support.apns import DEVICE, push, send_all, speaking_to
 from tests.support.apns_rules import Refusal
 from tests.support.certificates import Authority, make_authority, server_context
 from tests.support.fake_apns import TOPIC, FakeApns, Goaway, serve
@@ -41,36 +41,36 @@ def verdicts(answers: list[Answer]) -> set[Verdict]:
 
 
 async def test_a_push_is_what_apns_wants_and_what_the_device_shows(fake: FakeApns, provider: ApnsProvider) -> None:
-    push = outgoing(ttl_s=600)
+    sent = push(ttl_s=600)
     before = int(time.time())
-    answer = await provider.send(push)
-    assert answer == Answer(verdict=Verdict.ACCEPTED, detail="200", ref=push.id)
+    answer = await provider.send(sent)
+    assert answer == Answer(verdict=Verdict.ACCEPTED, detail="200", ref=sent.id)
     (got,) = fake.pushes
     assert got.token == DEVICE
     assert got.content == {
         "aps": {
-            "alert": {"title": "HugMood", "body": "You got a hug."},
+            "alert": {"title": "A hug", "body": "Ana hugged you"},
             "badge": 3,
             "sound": "default",
             "thread-id": "hugs",
         },
-        "hug_id": "0190",
+        "hug": "h1",
         "kind": "hug.received",
-        "delivery": push.id,
+        "delivery": sent.id,
     }
     expected = {
-        "apns-id": push.id,
+        "apns-id": sent.id,
         "apns-topic": TOPIC,
         "apns-push-type": "alert",
         "apns-priority": "10",
-        "apns-collapse-id": "hugs_1",
+        "apns-collapse-id": "hugs-Ana_1",
     }
     assert got.headers.items() >= expected.items()
     assert before + 600 <= int(got.headers["apns-expiration"]) <= time.time() + 600
 
 
 async def test_what_need_not_ring_has_no_sound_and_a_low_priority(fake: FakeApns, provider: ApnsProvider) -> None:
-    await provider.send(outgoing(is_urgent=False, collapse_key=""))
+    await provider.send(push(is_urgent=False, collapse_key=""))
     (got,) = fake.pushes
     assert "sound" not in got.content["aps"]
     assert got.headers["apns-priority"] == "5"
@@ -79,13 +79,13 @@ async def test_what_need_not_ring_has_no_sound_and_a_low_priority(fake: FakeApns
 
 async def test_five_hundred_at_once_share_one_connection(fake: FakeApns, provider: ApnsProvider) -> None:
     fake.is_holding = True
-    pushes = [outgoing() for _ in range(500)]
+    pushes = [push() for _ in range(500)]
     sending = asyncio.create_task(send_all(provider, pushes))
     await fake.until(lambda: fake.held() == 500)
     fake.release()
     assert verdicts(await sending) == {Verdict.ACCEPTED}
     assert fake.connections == 1
-    assert fake.accepted() == dict.fromkeys((push.id for push in pushes), 1)
+    assert fake.accepted() == dict.fromkeys((each.id for each in pushes), 1)
 
 
 async def test_no_more_streams_than_the_server_allows_also_when_it_changes_its_mind(
@@ -93,7 +93,7 @@ async def test_no_more_streams_than_the_server_allows_also_when_it_changes_its_m
 ) -> None:
     fake.streams_max = 1  # as APNs begins
     fake.is_holding = True
-    pushes = [outgoing() for _ in range(60)]
+    pushes = [push() for _ in range(60)]
     sending = asyncio.create_task(send_all(provider, pushes))
     await fake.until(lambda: fake.held() == 1)
     fake.limit_streams(20)
@@ -116,9 +116,9 @@ async def test_bodies_wait_for_room_at_the_server(authority: Authority, window_b
     async with serve(authority) as fake:
         fake.window_bytes = window_bytes
         async with speaking_to(fake, authority) as provider:
-            pushes = [outgoing(body="x" * 3_500) for _ in range(60)]  # more than a connection takes at once
+            pushes = [push(body="x" * 3_500) for _ in range(60)]  # more than a connection takes at once
             assert verdicts(await send_all(provider, pushes)) == {Verdict.ACCEPTED}
-            assert {push.content["aps"]["alert"]["body"] for push in fake.pushes} == {"x" * 3_500}
+            assert {each.content["aps"]["alert"]["body"] for each in fake.pushes} == {"x" * 3_500}
 
 
 @pytest.mark.parametrize("last_stream", [0, 39, 2**31 - 1])
@@ -127,27 +127,27 @@ async def test_a_goaway_in_the_middle_loses_and_doubles_nothing(
 ) -> None:
     fake.is_holding = True
     fake.goaway = Goaway(at=50, last_stream=last_stream)
-    pushes = [outgoing() for _ in range(100)]
+    pushes = [push() for _ in range(100)]
     sending = asyncio.create_task(send_all(provider, pushes))
     await fake.until(lambda: fake.held() == 100)
     fake.release()
     assert verdicts(await sending) == {Verdict.ACCEPTED}
-    assert fake.accepted() == dict.fromkeys((push.id for push in pushes), 1)
-    assert (await provider.send(outgoing())).verdict is Verdict.ACCEPTED
+    assert fake.accepted() == dict.fromkeys((each.id for each in pushes), 1)
+    assert (await provider.send(push())).verdict is Verdict.ACCEPTED
     assert fake.connections == 2
 
 
 async def test_refused_streams_are_sent_again(fake: FakeApns, provider: ApnsProvider) -> None:
     fake.refused_streams = 7
-    pushes = [outgoing() for _ in range(20)]
+    pushes = [push() for _ in range(20)]
     assert verdicts(await send_all(provider, pushes)) == {Verdict.ACCEPTED}
-    assert fake.accepted() == dict.fromkeys((push.id for push in pushes), 1)
+    assert fake.accepted() == dict.fromkeys((each.id for each in pushes), 1)
     assert fake.refused_streams == 0
 
 
 async def test_a_server_that_refuses_every_stream_is_tried_again_later(fake: FakeApns, provider: ApnsProvider) -> None:
     fake.refused_streams = 1_000
-    answer = await provider.send(outgoing())
+    answer = await provider.send(push())
     assert (answer.verdict, answer.is_silent) == (Verdict.RETRY, False)
     assert not fake.pushes
 
@@ -156,15 +156,15 @@ async def test_silence_ends_in_time_and_takes_no_other_with_it(fake: FakeApns, a
     silent = "0" * 64
     fake.silent.add(silent)
     async with speaking_to(fake, authority, request_max_s=0.2) as provider:
-        answer = await provider.send(outgoing(to=silent))
+        answer = await provider.send(push(to=silent))
         assert (answer.verdict, answer.is_silent) == (Verdict.RETRY, True)
     async with speaking_to(fake, authority) as provider:
         fake.is_holding = True
-        waiting = asyncio.create_task(provider.send(outgoing()))
+        waiting = asyncio.create_task(provider.send(push()))
         await fake.until(lambda: fake.held() == 1)
         waiting.cancel()
         fake.is_holding = False
-        assert (await provider.send(outgoing())).verdict is Verdict.ACCEPTED
+        assert (await provider.send(push())).verdict is Verdict.ACCEPTED
     assert fake.resets == 2
     assert fake.connections == 2
 
@@ -173,29 +173,29 @@ async def test_who_does_not_answer_a_ping_is_left(fake: FakeApns, authority: Aut
     async with speaking_to(fake, authority) as provider:
         provider._client._ping_every_s = provider._client._ping_within_s = 0.02
         fake.is_holding = True
-        waiting = asyncio.create_task(provider.send(outgoing()))
+        waiting = asyncio.create_task(provider.send(push()))
         await fake.until(lambda: fake.held() == 1)
         await fake.until(lambda: fake.pings > 0)
         fake.is_deaf = True
         answer = await waiting
         assert (answer.verdict, answer.detail, answer.is_silent) == (Verdict.RETRY, "no answer to a ping", True)
         fake.is_deaf = fake.is_holding = False
-        await accepted_in_the_end(provider, outgoing())
+        await accepted_in_the_end(provider, push())
     assert fake.connections == 2
 
 
 async def test_an_expired_permit_is_signed_once_more(fake: FakeApns, provider: ApnsProvider) -> None:
-    await provider.send(outgoing())
+    await provider.send(push())
     fake.rules.expired.add(fake.pushes[0].headers["authorization"].partition(" ")[2])
-    pushes = [outgoing() for _ in range(30)]
+    pushes = [push() for _ in range(30)]
     assert verdicts(await send_all(provider, pushes)) == {Verdict.ACCEPTED}
-    assert all(fake.accepted()[push.id] == 1 for push in pushes)
-    assert len({push.headers["authorization"] for push in fake.pushes}) == 2  # not one for each of them
+    assert all(fake.accepted()[each.id] == 1 for each in pushes)
+    assert len({each.headers["authorization"] for each in fake.pushes}) == 2  # not one for each of them
 
 
 async def test_a_permit_that_is_never_taken_is_the_operators(fake: FakeApns, provider: ApnsProvider) -> None:
     fake.answers.extend([Refusal(403, "ExpiredProviderToken")] * 5)
-    answers = [await provider.send(outgoing()) for _ in range(2)]
+    answers = [await provider.send(push()) for _ in range(2)]
     assert verdicts(answers) == {Verdict.MISCONFIGURED}
     assert len(fake.pushes) == 3  # the second push is not tried again: 20 minutes have not gone by
 
@@ -208,17 +208,17 @@ async def test_a_permit_is_kept_for_fifty_minutes(authority: Authority) -> None:
     ):
         for minutes in (0, 49, 2, 47, 3, 50):
             now[0] += 60 * minutes
-            assert (await provider.send(outgoing())).verdict is Verdict.ACCEPTED
-    permits = [push.headers["authorization"] for push in fake.pushes]
+            assert (await provider.send(push())).verdict is Verdict.ACCEPTED
+    permits = [each.headers["authorization"] for each in fake.pushes]
     assert [permits.index(permit) for permit in permits] == [0, 0, 2, 2, 4, 5]
 
 
-async def accepted_in_the_end(provider: ApnsProvider, push: Outgoing) -> list[Answer]:
+async def accepted_in_the_end(provider: ApnsProvider, sent: Outgoing) -> list[Answer]:
     """All answers, as the pipeline would collect them: it comes again when it may."""
-    answers = [await provider.send(push)]
+    answers = [await provider.send(sent)]
     while answers[-1].verdict is Verdict.RETRY:
         await asyncio.sleep(answers[-1].retry_after_s)
-        answers.append(await provider.send(push))
+        answers.append(await provider.send(sent))
     return answers
 
 
@@ -226,46 +226,46 @@ async def test_a_server_that_restarts_is_found_again(authority: Authority) -> No
     async with AsyncExitStack() as stack:
         async with serve(authority) as fake:
             provider = await stack.enter_async_context(speaking_to(fake, authority))
-            await provider.send(outgoing())
+            await provider.send(push())
             fake.is_holding = True
-            pushes = [outgoing() for _ in range(20)]
+            pushes = [push() for _ in range(20)]
             sending = asyncio.create_task(send_all(provider, pushes))
             await fake.until(lambda: fake.held() == 20)
         for answer in await sending:
             assert (answer.verdict, answer.is_silent) == (Verdict.RETRY, True)
         for _ in range(3):
-            answer = await provider.send(outgoing())
+            answer = await provider.send(push())
             assert (answer.verdict, answer.is_silent, answer.retry_after_s > 0) == (Verdict.RETRY, False, True)
         fake.is_holding = False
         port = urlsplit(fake.url).port
         assert port is not None
         async with serve(authority, port=port, fake=fake):
-            await accepted_in_the_end(provider, outgoing())
+            await accepted_in_the_end(provider, push())
             assert verdicts(await send_all(provider, pushes)) == {Verdict.ACCEPTED}
-            assert fake.accepted().items() >= dict.fromkeys((push.id for push in pushes), 1).items()
+            assert fake.accepted().items() >= dict.fromkeys((each.id for each in pushes), 1).items()
         async with serve(authority, port=port, fake=fake):  # this time nothing was under way
-            await accepted_in_the_end(provider, outgoing())
+            await accepted_in_the_end(provider, push())
     assert fake.connections == 3
 
 
 async def test_a_connection_that_breaks_leaves_nothing_open(fake: FakeApns, provider: ApnsProvider) -> None:
     fake.break_at = 10
-    pushes = [outgoing() for _ in range(30)]
+    pushes = [push() for _ in range(30)]
     answers = await send_all(provider, pushes)
-    left = [push for push, answer in zip(pushes, answers, strict=True) if answer.verdict is not Verdict.ACCEPTED]
+    left = [each for each, answer in zip(pushes, answers, strict=True) if answer.verdict is not Verdict.ACCEPTED]
     assert {answer.is_silent for answer in answers if answer.verdict is Verdict.RETRY} == {True}
-    for push in left:
-        await accepted_in_the_end(provider, push)
+    for each in left:
+        await accepted_in_the_end(provider, each)
     accepted = fake.accepted()
-    assert set(accepted) == {push.id for push in pushes}
-    assert {push for push, times in accepted.items() if times > 1} <= {push.id for push in left}
+    assert set(accepted) == {each.id for each in pushes}
+    assert {push for push, times in accepted.items() if times > 1} <= {each.id for each in left}
 
 
 async def test_a_server_that_breaks_every_connection_is_not_called_all_the_time(
     fake: FakeApns, provider: ApnsProvider
 ) -> None:
     fake.break_at = 1
-    answers = [await provider.send(outgoing()) for _ in range(3)]
+    answers = [await provider.send(push()) for _ in range(3)]
     assert [answer.is_silent for answer in answers] == [True, True, False]
     assert answers[2].retry_after_s > 0
     assert fake.connections == 2
@@ -280,24 +280,24 @@ async def test_tls_that_takes_too_long(fake: FakeApns, authority: Authority) -> 
         fake.url = gate.url
         gate.hold_answers()
         async with speaking_to(fake, authority, request_max_s=0.2) as provider:
-            answer = await provider.send(outgoing())
+            answer = await provider.send(push())
             assert (answer.verdict, answer.detail, answer.is_silent) == (Verdict.RETRY, "no connection in time", False)
         async with speaking_to(fake, authority) as provider:
-            pushes = [outgoing() for _ in range(50)]
+            pushes = [push() for _ in range(50)]
             answers, _ = await asyncio.gather(send_all(provider, pushes), let_through(gate))
             assert verdicts(answers) == {Verdict.ACCEPTED}
 
 
 async def test_who_is_not_apns(fake: FakeApns, authority: Authority) -> None:
     async with speaking_to(fake, make_authority()) as provider:
-        answer = await provider.send(outgoing())
+        answer = await provider.send(push())
         assert answer.verdict is Verdict.RETRY
         assert "certificate" in answer.detail.lower()
     tls = server_context(authority)  # without ALPN, as of HTTP/1.1
     async with await asyncio.start_server(lambda *_: None, "127.0.0.1", 0, ssl=tls) as server:
         fake.url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         async with speaking_to(fake, authority) as provider:
-            answer = await provider.send(outgoing())
+            answer = await provider.send(push())
             assert (answer.verdict, answer.is_silent) == (Verdict.RETRY, False)
             assert "does not speak HTTP/2" in answer.detail
 
@@ -316,6 +316,6 @@ async def test_what_apns_says(
     fake: FakeApns, provider: ApnsProvider, refusal: Refusal, expected: tuple[Verdict, int | None, float]
 ) -> None:
     fake.answers.append(refusal)
-    answer = await provider.send(outgoing())
+    answer = await provider.send(push())
     assert (answer.verdict, answer.gone_since_ms, answer.retry_after_s) == expected
     assert answer.detail == f"{refusal.status} {refusal.reason}"

@@ -9,6 +9,7 @@ from storage.own_keys import VapidKeys
 from tests.support.fake_push import fake_push_running
 from tests.support.outgoing import outgoing
 from tests.support.push_faults import Fault
+from workers.push.apns import ApnsProvider, ApnsSettings
 from workers.push.fcm import FcmProvider, FcmSettings
 from workers.push.outgoing import Verdict
 from workers.push.webpush import WebPushProvider, WebPushSettings
@@ -43,3 +44,30 @@ async def test_all_providers_are_there_and_do_as_they_are_told() -> None:
             await fakes.let_through("webpush")
             assert (await webpush.send(second)).verdict is Verdict.ACCEPTED
             assert [push.provider for push in await fakes.pushes()] == ["webpush"]
+
+
+async def test_apns_is_there_too_over_http2() -> None:
+    async with fake_push_running() as fakes:
+        trusting = ssl.create_default_context(cadata=fakes.ready.ca)
+        device, other = "ab" * 32, "cd" * 32
+        async with ApnsProvider(ApnsSettings.load(**fakes.ready.apns), trusting) as apns:
+            push = outgoing(device)
+            assert (await apns.send(push)).verdict is Verdict.ACCEPTED
+            assert [(got.provider, got.id, got.to) for got in await fakes.pushes()] == [("apns", push.id, device)]
+            await fakes.forget()
+            await fakes.fault("apns", Fault(status=503, code="Shutdown", retry_after="5", times=2))
+            answers = [await apns.send(push) for _ in range(3)]
+            assert [(answer.verdict, answer.retry_after_s) for answer in answers] == [
+                (Verdict.RETRY, 5.0),
+                (Verdict.RETRY, 5.0),
+                (Verdict.ACCEPTED, 0.0),
+            ]
+            await fakes.break_("apns", other, "Unregistered")
+            answer = await apns.send(outgoing(other))
+            assert answer.verdict is Verdict.GONE
+            assert answer.gone_since_ms
+            await fakes.fault("apns", Fault(what="close", is_kept=True))
+            answer = await apns.send(push)
+            assert (answer.verdict, answer.is_silent) == (Verdict.RETRY, True)
+            assert (await apns.send(push)).verdict is Verdict.ACCEPTED
+            assert [got.id for got in await fakes.pushes()] == [push.id] * 3

@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
-from uuid import uuid4
 
 from tests.support.certificates import Authority, client_context
 from tests.support.fake_apns import KEY_ID, TEAM_ID, TOPIC, FakeApns
+from tests.support.outgoing import outgoing
 from workers.push.apns import ApnsProvider, ApnsSettings
-from workers.push.outgoing import Answer, Content, Outgoing
+from workers.push.outgoing import Answer, Outgoing
 
 DEVICE = "a1" * 32
 
@@ -22,20 +22,11 @@ async def speaking_to(fake: FakeApns, authority: Authority, **options: Any) -> A
         yield provider
 
 
-def outgoing(to: str = DEVICE, ttl_s: int = 3_600, **content: Any) -> Outgoing:
-    """A hug, as a push."""
-    given = {
-        "kind": "hug.received",
-        "category": "hugs",
-        "title": "HugMood",
-        "body": "You got a hug.",
-        "collapse_key": "hugs_1",
-        "badge": 3,
-        "data": {"hug_id": "0190"},
-    } | content
-    return Outgoing(id=str(uuid4()), user=str(uuid4()), to=to, content=Content(**given), ttl_s=ttl_s)
+def push(to: str = DEVICE, **given: Any) -> Outgoing:
+    """One try of a new delivery; *given*: what differs from the usual."""
+    return outgoing(to, **given)
 
 
 async def send_all(provider: ApnsProvider, pushes: list[Outgoing]) -> list[Answer]:
     """All at once; the answers in the same order."""
-    return await asyncio.gather(*(provider.send(push) for push in pushes))
+    return await asyncio.gather(*(provider.send(each) for each in pushes))

@@ -5,6 +5,7 @@ its attributes say.
 """
 
 import asyncio
+import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -24,12 +25,17 @@ from msgspec import Struct, field
 
 from tests.support.apns_rules import Refusal, Rules
 from tests.support.certificates import Authority, server_context
+from tests.support.push_faults import Fault
 
+BROKEN = {"Unregistered": 410, "ExpiredToken": 410, "BadDeviceToken": 400, "DeviceTokenNotForTopic": 400}
 KEY_ID, TEAM_ID, TOPIC = "ABCDE12345", "TEAM123456", "com.example.hugmood"
 
 
 class Push(Struct, frozen=True):
-    """One request that came whole. *connection*: which, from 1. *outcome*: the status, or what else became of it."""
+    """One request that came whole. *connection*: which, from 1. *outcome*: the status, or what else became of it.
+
+    *at_ms*: Unix time.
+    """
 
     connection: int
     stream: int
@@ -37,6 +43,7 @@ class Push(Struct, frozen=True):
     headers: dict[str, str]
     payload: bytes
     outcome: str
+    at_ms: int
 
     @property
     def id(self) -> str:
@@ -68,13 +75,15 @@ class FakeApns(Struct):
     pings: int = 0
     resets: int = 0  # of ours, by the client
     answers: deque[Refusal] = field(default_factory=deque)
-    gone: dict[str, Refusal] = field(default_factory=dict)  # by device token
+    broken: dict[str, str] = field(default_factory=dict)  # by device token: one of `BROKEN`
+    on_accepted: Callable[[Push], None] = lambda _push: None
     refused_streams: int = 0  # so many of the next ones
     silent: set[str] = field(default_factory=set)  # device tokens that are never answered
     is_holding: bool = False  # answers wait until `release`
     is_deaf: bool = False  # no answers, not even to pings
     goaway: Goaway | None = None  # once
     break_at: int = 0  # as request number so of a connection comes, it ends without a word
+    faults: list[Fault] = field(default_factory=list)  # each for the next requests, before the rules
     window_bytes: int = 65_535  # of each stream, of connections to come
     untaken: int = 0  # settings that the clients have not said yet they took
     speakers: "list[_Speaker]" = field(default_factory=list)
@@ -108,6 +117,12 @@ class FakeApns(Struct):
         for speaker in self.speakers:
             speaker.answer_held()
 
+    def give_up(self) -> None:
+        """No faults any more; requests that have no answer get none."""
+        self.faults.clear()
+        for speaker in self.speakers:
+            speaker.drop_hanging()
+
     def limit_streams(self, streams_max: int) -> None:
         """Tell all connections, and those to come."""
         self.streams_max = streams_max
@@ -136,6 +151,19 @@ async def serve(
         await listening.wait_closed()
 
 
+def _broken(reason: str | None) -> Refusal | None:
+    if reason is None:
+        return None
+    status = BROKEN[reason]
+    return Refusal(status, reason, timestamp=time.time_ns() // 1_000_000 if status == 410 else None)
+
+
+def _refusal_of(fault: Fault | None) -> Refusal | None:
+    if fault is None:
+        return None
+    return Refusal(fault.status, fault.code, retry_after_s=int(fault.retry_after) if fault.retry_after else None)
+
+
 class _Request(Struct):
     headers: list[tuple[str, str]]
     body: bytes = b""
@@ -153,6 +181,7 @@ class _Speaker(asyncio.Protocol):
         self._h2.local_settings = Settings(client=False, initial_values=initial)  # the limit is told by raw frames
         self._requests: dict[int, _Request] = {}
         self.held: list[int] = []
+        self._hanging: list[int] = []
         self._came = 0
         self._last_stream = 2**31 - 1  # after a GOAWAY
         self._transport: asyncio.Transport | None = None
@@ -264,10 +293,16 @@ class _Speaker(asyncio.Protocol):
         fake, request = self._fake, self._requests[stream]
         given = dict(request.headers)
         token = given.get(":path", "").rpartition("/")[2]
+        fault = self._next_fault()
+        if fault is not None and fault.what != "answer":
+            self._keep_silent(stream, fault)
+            return
         if token in fake.silent:
             self._record(stream, "silence")
             return
-        refusal = fake.rules.refusal(request.headers, request.body) or fake.gone.get(token)
+        refusal = (
+            _refusal_of(fault) or fake.rules.refusal(request.headers, request.body) or _broken(fake.broken.get(token))
+        )
         if refusal is None and fake.answers:
             refusal = fake.answers.popleft()
         self._record(stream, "200" if refusal is None else f"{refusal.status} {refusal.reason}")
@@ -284,11 +319,35 @@ class _Speaker(asyncio.Protocol):
         self._h2.send_headers(stream, [*headers, ("content-type", "application/json")])
         self._h2.send_data(stream, msgspec.json.encode(body), end_stream=True)
 
+    def _next_fault(self) -> Fault | None:
+        faults = self._fake.faults
+        if not faults:
+            return None
+        faults[0].times -= 1
+        return faults[0] if faults[0].times else faults.pop(0)
+
+    def _keep_silent(self, stream: int, fault: Fault) -> None:
+        self._record(stream, "200" if fault.is_kept else fault.what)
+        if fault.what == "close":
+            self.abort()
+        else:
+            self._hanging.append(stream)
+
+    def drop_hanging(self) -> None:
+        """They are told to go."""
+        for stream in self._hanging:
+            self._write(RstStreamFrame(stream, error_code=ErrorCodes.CANCEL).serialize())
+            self._requests.pop(stream, None)
+        self._hanging.clear()
+
     def _record(self, stream: int, outcome: str) -> None:
         request = self._requests[stream]
         headers = dict(request.headers)
         token = headers.get(":path", "").rpartition("/")[2]
-        self._fake.pushes.append(Push(self._number, stream, token, headers, request.body, outcome))
+        push = Push(self._number, stream, token, headers, request.body, outcome, time.time_ns() // 1_000_000)
+        self._fake.pushes.append(push)
+        if outcome == "200":
+            self._fake.on_accepted(push)
 
     def _flush(self) -> None:
         self._write(self._h2.data_to_send())

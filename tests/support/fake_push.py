@@ -27,6 +27,8 @@ from aiohttp import web
 from msgspec import Struct
 
 from tests.support.certificates import make_authority, server_context
+from tests.support.fake_apns import KEY_ID, TEAM_ID, TOPIC
+from tests.support.fake_apns_provider import FakeApnsProvider
 from tests.support.fake_fcm import FakeFcm
 from tests.support.fake_webpush import FakeWebPush
 from tests.support.push_faults import FakeProvider, Fault, Push
@@ -40,6 +42,7 @@ class Ready(Struct):
     control: str
     urls: dict[str, str]
     credentials: str  # for FCM
+    apns: dict[str, str]  # arguments of `ApnsSettings.load`
     ca: str
 
 
@@ -168,7 +171,8 @@ async def main() -> None:
     authority = make_authority()
     context = server_context(authority)
     fcm = FakeFcm(context, is_gated=True)
-    fakes: dict[str, FakeProvider] = {fake.name: fake for fake in (fcm, FakeWebPush(context, is_gated=True))}
+    apns = FakeApnsProvider(authority)
+    fakes: dict[str, FakeProvider] = {fake.name: fake for fake in (fcm, apns, FakeWebPush(context, is_gated=True))}
     async with AsyncExitStack() as stack:
         for fake in fakes.values():
             await stack.enter_async_context(fake)
@@ -180,7 +184,8 @@ async def main() -> None:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         urls = {name: fake.url for name, fake in fakes.items()}
         control = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        ready = Ready(control=control, urls=urls, credentials=fcm.credentials, ca=authority.pem)
+        key = {"key": apns.fake.pem, "key_id": KEY_ID, "team_id": TEAM_ID, "topic": TOPIC, "url": apns.url}
+        ready = Ready(control=control, urls=urls, credentials=fcm.credentials, apns=key, ca=authority.pem)
         print(json.dumps(msgspec.to_builtins(ready)), flush=True)  # noqa: T201  whoever started it reads this
         await asyncio.to_thread(sys.stdin.read)
 

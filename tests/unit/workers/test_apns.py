@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, SECP384R1, E
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from tests.support.apns import DEVICE, outgoing
+from tests.support.apns import DEVICE, push
 from workers.push.apns import PAYLOAD_MAX_BYTES, ApnsProvider, ApnsSettings, encode_payload, read_answer
 from workers.push.http2 import Response
 from workers.push.outgoing import Answer, Verdict
@@ -105,20 +105,20 @@ def test_a_reason_cannot_write_a_line_of_its_own_into_the_log() -> None:
 
 def test_a_text_that_is_too_long_is_cut_and_never_in_the_middle_of_a_character() -> None:
     for body in ("ä" * 3_000, '"' * 4_000, "🤗" * 1_200):
-        payload = encode_payload(outgoing(body=body))
+        payload = encode_payload(push(body=body))
         assert payload is not None
         assert len(payload) <= PAYLOAD_MAX_BYTES
         assert len(payload) > PAYLOAD_MAX_BYTES - 4 or '"' in body  # each of those counts twice
         text = msgspec.json.decode(payload)["aps"]["alert"]["body"]
         assert text.endswith("…")
         assert body.startswith(text[:-1])
-    exact = PAYLOAD_MAX_BYTES - len(encode_payload(outgoing(body="")) or b"")
-    assert len(encode_payload(outgoing(body="x" * exact)) or b"") == PAYLOAD_MAX_BYTES
-    assert encode_payload(outgoing(title="x" * 5_000)) is None
+    exact = PAYLOAD_MAX_BYTES - len(encode_payload(push(body="")) or b"")
+    assert len(encode_payload(push(body="x" * exact)) or b"") == PAYLOAD_MAX_BYTES
+    assert encode_payload(push(title="x" * 5_000)) is None
 
 
 def test_ids_of_the_app_cannot_replace_what_the_device_shows() -> None:
-    payload = encode_payload(outgoing(data={"aps": "x", "hug_id": "0190"}))
+    payload = encode_payload(push(data={"aps": "x", "hug": "h1"}))
     assert payload is not None
     assert msgspec.json.decode(payload)["aps"]["badge"] == 3
 
@@ -127,14 +127,14 @@ def test_ids_of_the_app_cannot_replace_what_the_device_shows() -> None:
 async def test_what_cannot_be_a_device_token_is_gone_without_asking(to: str) -> None:
     settings = ApnsSettings.load(pem(SECP256R1()), *GIVEN, "https://127.0.0.1:1")
     async with ApnsProvider(settings) as provider:
-        answer = await provider.send(outgoing(to=to))
+        answer = await provider.send(push(to=to))
         assert (answer.verdict, answer.detail) == (Verdict.GONE, "not a device token")
 
 
 async def test_what_cannot_fit_is_refused_without_asking() -> None:
     settings = ApnsSettings.load(pem(SECP256R1()), *GIVEN, "https://127.0.0.1:1")
     async with ApnsProvider(settings) as provider:
-        assert (await provider.send(outgoing(title="x" * 5_000))).verdict is Verdict.REFUSED
+        assert (await provider.send(push(title="x" * 5_000))).verdict is Verdict.REFUSED
 
 
 def test_settings_as_apple_hands_them_out() -> None:
