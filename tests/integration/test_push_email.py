@@ -136,6 +136,7 @@ async def test_verdicts(fake: FakeSmtp, step: str, said: str, verdict: Verdict, 
         assert await made.send(outgoing()) == Answer(verdict=verdict, detail=detail)
         assert await made.send(outgoing()) == ACCEPTED
     assert len(fake.mails) == 1
+    assert len(fake.connections) == (2 if said.startswith("421") else 1)
 
 
 @pytest.mark.parametrize("step", ["MAIL", "RCPT", "DATA"])
