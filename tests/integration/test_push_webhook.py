@@ -2,11 +2,15 @@
 
 import base64
 import logging
+import re
+import runpy
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
+from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from tests.support.certificates import client_context, make_authority, server_context
@@ -17,6 +21,7 @@ from workers.push.webhook import WebhookProvider, WebhookSettings
 pytestmark = pytest.mark.integration
 
 OLD, NEW = (f"whsec_{base64.b64encode(bytes([number]) * 24).decode()}" for number in (1, 2))
+DOCUMENTATION = Path(__file__).parents[2] / "docs" / "push.md"
 HERE = "127.0.0.0/8"
 CONTENT = Content(
     kind="hug.received",
@@ -88,6 +93,21 @@ async def test_it_is_signed_with_the_old_secret_and_the_new_one(fake: FakeWebhoo
                 "collapse_key": "hugs",
                 "data": {"hug": "an-id"},
             }
+
+
+async def test_the_example_of_the_documentation_takes_and_refuses(tmp_path: Path) -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", DOCUMENTATION.read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "hooks.py").write_text(example.replace("whsec_...", OLD), encoding="utf-8")
+    runner = web.AppRunner(runpy.run_path(str(tmp_path / "hooks.py"))["app"])
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}/hooks"
+        for secret, detail in ((f"{NEW},{OLD}", "204"), (NEW, "401")):
+            async with WebhookProvider(WebhookSettings.load(url, secret, HERE)) as made:
+                assert (await made.send(outgoing())).detail == detail
+    finally:
+        await runner.cleanup()
 
 
 async def test_a_second_try_has_the_same_id(fake: FakeWebhook) -> None:

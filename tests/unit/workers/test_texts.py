@@ -1,14 +1,17 @@
 """What pushes say: one, several from one, several people; in which language; and that names disturb nothing."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from domain.preferences import Preview
+from workers.push.template_files import load_languages
 from workers.push.texts import END, ISOLATE, Templates, Text
 
 pytestmark = pytest.mark.unit
 
+DOCUMENTATION = Path(__file__).parents[3] / "docs" / "push.md"
 GENERIC, NAME = Preview.GENERIC, Preview.NAME
 
 
@@ -111,6 +114,12 @@ def test_a_folder_changes_single_topics_and_adds_languages(tmp_path: Path) -> No
     assert templates.render("streak.at_risk", "en-GB", GENERIC, 1).title == "Hullo"
     british = templates.render("hug.received", "en-GB", NAME, 1, ["Ana"], 1)
     assert british == Text("A hug for you", f"{ISOLATE}Ana{END} hugged you.", "en-gb")
+
+
+def test_the_example_of_the_documentation_is_what_is_shipped(tmp_path: Path) -> None:
+    (example,) = re.findall(r"```toml\n(.*?)```", DOCUMENTATION.read_text(encoding="utf-8"), re.DOTALL)
+    write(tmp_path, "en.toml", example)
+    assert load_languages(tmp_path) == load_languages(None)
 
 
 def test_everything_wrong_is_told_at_once(tmp_path: Path) -> None:
