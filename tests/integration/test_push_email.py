@@ -109,6 +109,8 @@ async def test_nothing_that_people_wrote_becomes_a_header_or_markup(fake: FakeSm
         "ana@mail.example>\nDATA",
         "(@mail.example",
         "änn@mail.example",
+        "=?utf-8?q?ana=0d=0abcc:eve?=@mail.example",
+        "a=?utf-8?q?ana=0d=0abcc:eve?=@mail.example",
     ],
 )
 async def test_what_is_no_address_is_refused(fake: FakeSmtp, to: str) -> None:

@@ -34,7 +34,7 @@ from msgspec import Struct
 
 from domain.accounts import check_email
 from domain.errors import Invalid
-from workers.push.email_message import compose
+from workers.push.email_message import ENCODED_WORD, compose
 from workers.push.outgoing import SEND_MAX_S, Answer, Outgoing, Verdict
 
 CONNECTIONS_MAX = 4
@@ -152,7 +152,12 @@ def _is_loopback(host: str) -> bool:
 def _load_sender(text: str) -> Address:
     """Raises: one of _NO_ADDRESS."""
     ((name, address),) = getaddresses([text])  # ValueError, if there are more or none
-    if _CONTROLS.search(text):
+    return _load_address(text, name, address)
+
+
+def _load_address(text: str, name: str, address: str) -> Address:
+    """*name* and *address* are all that *text* says. Raises: one of _NO_ADDRESS."""
+    if ENCODED_WORD in text or _CONTROLS.search(text):
         raise ValueError
     return Address(display_name=name, addr_spec=check_email(address))
 
@@ -189,7 +194,7 @@ class EmailProvider:
     async def send(self, outgoing: Outgoing) -> Answer:
         """Try once."""
         try:
-            recipient = Address(addr_spec=check_email(outgoing.to))
+            recipient = _load_address(outgoing.to, "", outgoing.to)
         except _NO_ADDRESS:
             return Answer(verdict=Verdict.REFUSED, detail="no address that mail can be sent to")
         message = compose(outgoing, self._settings.sender, recipient, self._now_s())

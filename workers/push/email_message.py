@@ -14,6 +14,10 @@ from babel import Locale, UnknownLocaleError
 
 from workers.push.outgoing import Outgoing
 
+# How an encoded word (RFC 2047) begins. The email package decodes those that it is given: one may hold a line break, and
+# with it a header.
+ENCODED_WORD = "=?"
+
 _TAG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 _BREAKS = re.compile(r"\r\n|[\r\n\u2028\u2029]")
@@ -38,7 +42,7 @@ def compose(outgoing: Outgoing, sender: Address, recipient: Address, now_s: floa
     message = EmailMessage(policy=SMTP)
     message["From"] = sender
     message["To"] = recipient
-    message["Subject"] = title
+    message["Subject"] = title.replace(ENCODED_WORD, "= ?")
     message["Date"] = formatdate(now_s)
     message["Message-ID"] = f"<{_one_line(outgoing.id)}@{sender.domain}>"
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office replies

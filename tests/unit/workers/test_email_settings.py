@@ -65,7 +65,16 @@ def test_senders() -> None:
 
 
 @pytest.mark.parametrize(
-    "sender", ["", "hugs", "Hug\nMood <hugs@app.example>", "a@b.example, c@d.example", "<>", "x <y>"]
+    "sender",
+    [
+        "",
+        "hugs",
+        "Hug\nMood <hugs@app.example>",
+        "a@b.example, c@d.example",
+        "<>",
+        "x <y>",
+        "=?utf-8?q?=0d=0aBcc:_x?= <hugs@app.example>",
+    ],
 )
 def test_bad_senders(sender: str) -> None:
     with pytest.raises(ValueError, match=r".") as caught:

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from domain.notifications import KINDS
 from domain.preferences import Preview
-from workers.push.template_files import load_languages
+from workers.push.template_files import TOPICS, load_languages
 from workers.push.texts import END, ISOLATE, Templates, Text
+from workers.reminders import GROUP_STARTING, REQUEST_EXPIRING, STREAK_AT_RISK
 
 pytestmark = pytest.mark.unit
 
@@ -22,6 +24,12 @@ def plain(text: str) -> str:
 def body(topic: str, count: int, actors: tuple[str, ...] = (), people: int = 0, **how: str) -> str:
     preview = Preview(how.get("preview", NAME))
     return plain(Templates.load().render(topic, how.get("language", "en"), preview, count, actors, people).body)
+
+
+def test_there_are_words_for_all_that_is_pushed() -> None:
+    pushed = {name for name, kind in KINDS.items() if kind.is_pushed} - {"notification"}  # that says what it is about
+    reminders = {STREAK_AT_RISK, GROUP_STARTING, REQUEST_EXPIRING}
+    assert {*pushed, *reminders, "notice"} <= set(TOPICS)
 
 
 def test_one_several_from_one_and_several_people() -> None:
