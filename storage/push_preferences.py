@@ -8,6 +8,7 @@ from datetime import datetime
 
 import asyncpg
 import msgspec
+from asyncpg.pool import PoolConnectionProxy
 
 from domain.preferences import CHANNELS_ON, Preferences, Preview
 from domain.quiet_hours import QuietHours
@@ -26,7 +27,7 @@ where user_id = $1
 _UNCHOSEN = Preferences()
 
 
-async def load_preferences(database: Database, users: Sequence[str]) -> dict[str, Preferences]:
+async def load_preferences(database: Database | PoolConnectionProxy, users: Sequence[str]) -> dict[str, Preferences]:
     """The preferences of each of *users*, in one query. Raises: Unavailable."""
     chosen = {str(row["user_id"]): _preferences(row) for row in await database.fetch(_LOAD, users)}
     return {user: chosen.get(user, _UNCHOSEN) for user in users}

@@ -102,7 +102,7 @@ async def test_devices_go_when_they_were_not_used_for_270_days(database_url: str
 
 
 OLD_PUSHES = {
-    "notices": "(user_id, cause, id, seq, at) select $2, n::text, gen_random_uuid(), n, $1 from generate_series(1, $3) n",
+    "notices": "(user_id, cause, id, at) select $2, n::text, gen_random_uuid(), $1 from generate_series(1, $3) n",
     "routes": "(node, since, until, rung) select 'a', $1, $1, '' from generate_series(1, $3)",
     "notifications": "(user_id, seq, channel, kind, at, expires_at, state, decided_at)"
     " select $2, n, 'push', 'hug.received', $1, $1, 'sent', $1 from generate_series(1, $3) n",
