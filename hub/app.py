@@ -37,6 +37,7 @@ from hub.handlers.moments import MomentHandlers
 from hub.handlers.mood_changes import MoodChangeHandlers
 from hub.handlers.moods import MoodHandlers
 from hub.handlers.notices import NoticeHandlers
+from hub.handlers.notifications import NotificationHandlers
 from hub.handlers.preferences import PreferenceHandlers
 from hub.handlers.profiles import ProfileHandlers
 from hub.handlers.requests import RequestHandlers
@@ -257,6 +258,7 @@ async def _build_handlers(
         ),
         streaks=StreakHandlers(database, delivery, clock),
         preferences=PreferenceHandlers(database, clock),
+        notifications=NotificationHandlers(database, delivery, clock),
         notices=NoticeHandlers(database, delivery, clock),
         devices=DeviceHandlers(database, ring, clock, settings.webpush_hosts),
     )

@@ -22,7 +22,7 @@ from storage.push_preferences import load_preferences
 COUNTED_MAX = 999
 
 # Whose centre it is, the kinds and the categories of `notification` that they have in it, from where on it is unread.
-_WHOSE = """
+WHOSE = """
 select u.ord, u.user_id, string_to_array(u.kinds, ',') as kinds, string_to_array(u.categories, ',') as categories,
        coalesce(r.through_seq, 0) as through, r.read_at, coalesce(d.seq, 0) as head
 from unnest($1::uuid[], $2::text[], $3::text[]) with ordinality as u(user_id, kinds, categories, ord)
@@ -35,17 +35,17 @@ i.kind = any (w.kinds) and (i.kind <> 'notification' or (
     and convert_from(i.body, 'UTF8')::jsonb ->> 'category' = any (w.categories)
 ))
 """
-_LINES = f"""
+LINES = f"""
 inbox i
 left join notification_marks m on m.user_id = i.user_id and m.seq = i.seq
 left join hugs h on i.kind = 'hug.received' and h.recipient_id = i.user_id and h.seq = i.seq
 where i.user_id = w.user_id and {_ARE_LINES} and m.deleted_at is null and h.undone_at is null
 """
-_ARE_UNREAD = "i.seq > w.through and m.read_at is null and h.seen_at is null"
+ARE_UNREAD = "i.seq > w.through and m.read_at is null and h.seen_at is null"
 
 # The same, a third of the time: unread hugs are found where it says whether they are seen, and only the others in the inbox.
 _COUNT = f"""
-with w as materialized ({_WHOSE})
+with w as materialized ({WHOSE})
 select w.ord, w.head, hugs.number + others.number as number from w cross join lateral (
     select count(*) as number from (
         select from hugs h left join notification_marks m on m.user_id = h.recipient_id and m.seq = h.seq
@@ -64,11 +64,11 @@ select w.ord, w.head, hugs.number + others.number as number from w cross join la
 ) others
 """  # noqa: S608  joined from constants
 _PAGE = f"""
-with w as materialized ({_WHOSE})
+with w as materialized ({WHOSE})
 select l.* from w cross join lateral (
     select i.seq, i.kind, i.body,
            coalesce(m.read_at, h.seen_at, case when i.seq <= w.through then w.read_at end) as read_at
-    from {_LINES} and ($4::bigint is null or i.seq < $4) and (not $5 or {_ARE_UNREAD})
+    from {LINES} and ($4::bigint is null or i.seq < $4) and (not $5 or {ARE_UNREAD})
     order by i.seq desc limit $6
 ) l order by l.seq desc
 """  # noqa: S608  joined from constants
@@ -91,6 +91,12 @@ class Counted(Struct, frozen=True):
     head: int
 
 
+async def count_settled(database: Database, users: Sequence[str]) -> dict[str, tuple[int, bool]]:
+    """`count_unread` as soon as the changes that are under way are over. Raises: Unavailable."""
+    await database.fetch("select from notification_reads where user_id = any($1::uuid[]) for share", users)
+    return await count_unread(database, users)
+
+
 async def count_unread(database: Database, users: Sequence[str]) -> dict[str, tuple[int, bool]]:
     """What the badge of each of *users* shows, and whether there is more than can be counted. Raises: Unavailable."""
     counted = await count_within(database, users)
@@ -101,7 +107,7 @@ async def count_within(
     connection: Database | PoolConnectionProxy, users: Sequence[str], after: int = 0
 ) -> dict[str, Counted]:
     """How many lines of each of *users* behind *after* are unread. Raises: Unavailable."""
-    rows = await connection.fetch(_COUNT, *await _whose(connection, users), after)
+    rows = await connection.fetch(_COUNT, *await whose(connection, users), after)
     return {users[row["ord"] - 1]: Counted(row["number"], row["head"]) for row in rows}
 
 
@@ -109,14 +115,14 @@ async def load_lines(
     database: Database, user: str, before: int | None, limit: int, *, only_unread: bool
 ) -> Sequence[Line]:
     """The next *limit* lines below the seq *before*, newest first. Raises: Unavailable."""
-    rows = await database.fetch(_PAGE, *await _whose(database, [user]), before, only_unread, limit)
+    rows = await database.fetch(_PAGE, *await whose(database, [user]), before, only_unread, limit)
     return [_line(row) for row in rows]
 
 
-async def _whose(
+async def whose(
     connection: Database | PoolConnectionProxy, users: Sequence[str]
 ) -> tuple[Sequence[str], list[str], list[str]]:
-    """The arguments of `_WHOSE`."""
+    """The arguments of `WHOSE`. Raises: Unavailable."""
     preferences = await load_preferences(connection, users)
     wanted = [_wanted(preferences[user]) for user in users]
     return users, [kinds for kinds, _ in wanted], [categories for _, categories in wanted]

@@ -23,6 +23,7 @@ from hub.api.mood_history import mood_history_endpoints
 from hub.api.mood_patterns import mood_pattern_endpoints
 from hub.api.mood_words import mood_word_endpoints
 from hub.api.moods import mood_endpoints
+from hub.api.notifications import notification_endpoints
 from hub.api.openapi import describe
 from hub.api.page import render
 from hub.api.people import Statuses, people_endpoints
@@ -80,6 +81,7 @@ def declare(services: ApiServices) -> list[Endpoint]:
         *mood_history_endpoints(database, handlers.mood_changes, services.clock),
         *mood_word_endpoints(),
         *device_endpoints(handlers.devices),
+        *notification_endpoints(handlers.notifications),
         *preference_endpoints(handlers.preferences),
         *mood_pattern_endpoints(database, services.limits, handlers.moods.find_patterns),
         *server_endpoints(handlers.notices),

@@ -33,6 +33,7 @@ CALLS_BY_USER = Limit("calls", 1_200, 60_000)
 CALLS_BY_KEY = Limit("server_calls", 6_000, 60_000)
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_SEQ = re.compile(r"[1-9][0-9]{0,15}")
 _encoder = msgspec.json.Encoder()
 
 log = logging.getLogger("hugmood.api")
@@ -59,6 +60,7 @@ class Call(Struct, frozen=True, kw_only=True):
     body: Any = None
     query: Any = None
     id: str = ""  # of the path
+    seq: int = 0  # likewise
     request: Request | None = None  # for answers that take their time
 
     @property
@@ -183,6 +185,7 @@ class Responder:
             body=await self._read_body(request),
             query=self._read_query(request),
             id=_canonical(request.path_params.get("id")),
+            seq=_number(request.path_params.get("seq")),
             request=request,
         )
 
@@ -256,3 +259,11 @@ def _canonical(uid: str | None) -> str:
     if not _UUID.fullmatch(uid):
         raise Invalid("The id in the address is a UUID.")
     return uid
+
+
+def _number(seq: str | None) -> int:
+    if seq is None:
+        return 0
+    if not _SEQ.fullmatch(seq):
+        raise Invalid("The id in the address is a whole number.")
+    return int(seq)

@@ -165,6 +165,8 @@ def _refusals(endpoint: Endpoint) -> dict[str, Any]:
 def _path_parameters(endpoint: Endpoint) -> Iterator[dict[str, Any]]:
     if "{id}" in endpoint.path:
         yield {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
+    if "{seq}" in endpoint.path:
+        yield {"name": "seq", "in": "path", "required": True, "schema": {"type": "integer", "minimum": 1}}
 
 
 def _query_parameters(endpoint: Endpoint) -> Iterator[dict[str, Any]]:

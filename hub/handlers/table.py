@@ -12,6 +12,7 @@ from hub.handlers.moments import MomentHandlers
 from hub.handlers.mood_changes import MoodChangeHandlers
 from hub.handlers.moods import MoodHandlers
 from hub.handlers.notices import NoticeHandlers
+from hub.handlers.notifications import NotificationHandlers
 from hub.handlers.preferences import PreferenceHandlers
 from hub.handlers.profiles import ProfileHandlers
 from hub.handlers.requests import RequestHandlers
@@ -33,5 +34,6 @@ class Handlers(Struct, frozen=True, kw_only=True):
     streaks: StreakHandlers
     mood_changes: MoodChangeHandlers
     preferences: PreferenceHandlers
+    notifications: NotificationHandlers
     notices: NoticeHandlers
     devices: DeviceHandlers

@@ -28,6 +28,7 @@ from hub.handlers.moments import MomentHandlers
 from hub.handlers.mood_changes import MoodChangeHandlers
 from hub.handlers.moods import MoodHandlers
 from hub.handlers.notices import NoticeHandlers
+from hub.handlers.notifications import NotificationHandlers
 from hub.handlers.preferences import PreferenceHandlers
 from hub.handlers.profiles import ProfileHandlers
 from hub.handlers.requests import RequestHandlers
@@ -245,6 +246,7 @@ async def rest_server(
                 moods=MoodHandlers(database, MoodQueue(redis, jobs, tasks.start), ring, limits, clock),
                 streaks=StreakHandlers(database, delivery, clock),
                 preferences=PreferenceHandlers(database, clock),
+                notifications=NotificationHandlers(database, delivery, clock),
                 notices=NoticeHandlers(database, delivery, clock),
                 devices=DeviceHandlers(database, ring, clock, webpush_hosts),
                 hugs=HugHandlers(relations, commits, receipts, delivery, clock, fulfil=requests.fulfil),
