@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Callable, Sequence
 
 from storage.encryption import KeyRing
+from storage.notification_centre import count_unread
 from storage.own_keys import vapid_keys
 from storage.postgres import Database
 from storage.push_queue import PushQueue
@@ -48,7 +49,7 @@ class Pipeline:
             Line(provider, database, ring, asking, counts, clock, settings.retry_s) for provider in providers
         ]
         composer = Composer(Templates.load(settings.templates))
-        self._looking = Looking(database, queue, asking, composer, _no_badges, self._wake, clock)
+        self._looking = Looking(database, queue, asking, composer, partial(count_unread, database), self._wake, clock)
 
     def jobs(self) -> Sequence[Job]:
         """What a runner of `Queue.PUSH` is given."""
@@ -88,7 +89,3 @@ def _context(settings: PushSettings) -> ssl.SSLContext | None:
     context = ssl.create_default_context()
     context.load_verify_locations(settings.ca_file)
     return context
-
-
-async def _no_badges(_users: Sequence[str]) -> dict[str, tuple[int, bool]]:
-    return {}
