@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from storage.encryption import KeyRing
 from storage.notification_centre import count_unread

@@ -100,6 +100,10 @@ class Line:
             except Unavailable:
                 await asyncio.sleep(AWAY_S)
                 continue
+            except Exception:
+                log.exception("deliveries could not be taken", extra={"provider": self._provider.name})
+                await asyncio.sleep(AWAY_S)
+                continue
             self._begin()
             self._counts.in_flight[self._provider.name] = len(self._flying)
             self._counts.open_breakers[self._provider.name] = self._breaker.is_open
