@@ -8,6 +8,7 @@ from msgspec import Struct, field
 from domain.notifications import KINDS
 from domain.preferences import Category
 from protocol.parts import UserRef
+from workers.push.template_files import TOPICS
 
 NOTIFICATION = "notification"
 NEW = "new"
@@ -61,7 +62,7 @@ def gist_of(kind: str, at: datetime, body: bytes) -> Gist | None:
     expires_at = at + rule.ttl
     if kind != NOTIFICATION:
         return _gist(kind, kind, rule.category or Category.INSIGHTS, kind, event, expires_at)
-    if event.change != NEW or event.about is None or event.category is None:
+    if event.change != NEW or event.about not in TOPICS or event.category is None:
         return None
     # Each says something of its own: only what its sender wants replaced is merged.
     own = event.collapse_key or (event.id or "").replace("-", "")
@@ -72,7 +73,7 @@ def gist_of(kind: str, at: datetime, body: bytes) -> Gist | None:
 
 def _gist(topic: str, burst: str, category: Category, collapse: str, event: _Event, expires_at: datetime) -> Gist:
     ids = {name: value for name, value in (("id", event.id), ("hug", event.hug), ("request", event.request)) if value}
-    values = {"title": event.title or "", "body": event.body or "", **event.data}
+    values = {**event.data, "title": event.title or "", "body": event.body or ""}
     if event.days is not None:
         values["days"] = str(event.days)
     return Gist(
@@ -84,6 +85,6 @@ def _gist(topic: str, burst: str, category: Category, collapse: str, event: _Eve
         expires_at=expires_at,
         is_of_request=event.request is not None,
         is_community=event.community,
-        ids=ids | event.data,
+        ids=event.data | ids,
         values=values,
     )

@@ -39,6 +39,7 @@ from workers.retry import Job
 USERS_AT_ONCE = 500
 BURSTS_AT_ONCE = 200
 CLAIMED_FOR = timedelta(seconds=30)
+PUT_OFF_FOR = timedelta(minutes=10)  # what cannot be decided: a fault of ours, which an upgrade may mend
 SWEEP_PAGE = 5_000
 SWEEP_SECOND = 20
 
@@ -131,8 +132,29 @@ class Looking:
         now = self._now()
         until = now + CLAIMED_FOR
         bursts = await claim_bursts(self._database, now, until, BURSTS_AT_ONCE)
+        try:
+            await self._decide(bursts, now, until)
+        except Unavailable:
+            raise
+        except Exception:
+            log.exception("bursts are decided one by one", extra={"bursts": len(bursts)})
+            await self._decide_one_by_one(bursts, now, until)
+        return bool(bursts)
+
+    async def _decide_one_by_one(self, bursts: Sequence[Burst], now: datetime, until: datetime) -> None:
+        """One that cannot be decided must not hold up the others."""
+        for burst in bursts:
+            try:
+                await self._decide([burst], now, until)
+            except Unavailable:
+                raise
+            except Exception:
+                log.exception("a burst is put off", extra={"user": burst.user, "kind": burst.kind})
+                await settle(self._database, [Settled(burst, now + PUT_OFF_FOR, is_sent=False)], [], [], now, until)
+
+    async def _decide(self, bursts: Sequence[Burst], now: datetime, until: datetime) -> None:
         if not bursts:
-            return False
+            return
         pending = await load_pending(
             self._database,
             [burst.user for burst in bursts],
@@ -149,7 +171,6 @@ class Looking:
         await settle(self._database, outcome.settled, outcome.verdicts, outcome.deliveries, now, until)
         if outcome.deliveries:
             self._on_deliveries()
-        return True
 
     def _now(self) -> datetime:
         return from_ms(self._clock())
