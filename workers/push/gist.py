@@ -1,5 +1,6 @@
 """What of a durable event matters for pushes: who, what topic, until when, and what an app finds it by."""
 
+import logging
 from datetime import UTC, datetime
 
 import msgspec
@@ -50,6 +51,9 @@ class Gist(Struct, frozen=True, kw_only=True):
     values: dict[str, str]
 
 
+_CATEGORIES = frozenset(Category)
+log = logging.getLogger("hugmood.push")
+
 _decoder = msgspec.json.Decoder(_Event)
 
 
@@ -58,11 +62,15 @@ def gist_of(kind: str, at: datetime, body: bytes) -> Gist | None:
     rule = KINDS.get(kind)
     if rule is None or not rule.is_pushed:
         return None
-    event = _decoder.decode(body)
+    try:
+        event = _decoder.decode(body)
+    except msgspec.MsgspecError:
+        log.exception("an event cannot be read", extra={"kind": kind})
+        return None
     expires_at = at + rule.ttl
     if kind != NOTIFICATION:
         return _gist(kind, kind, rule.category or Category.INSIGHTS, kind, event, expires_at)
-    if event.change != NEW or event.about not in TOPICS or event.category is None:
+    if event.change != NEW or event.about is None or event.about not in TOPICS or event.category not in _CATEGORIES:
         return None
     # Each says something of its own: only what its sender wants replaced is merged.
     own = event.collapse_key or (event.id or "").replace("-", "")
