@@ -68,6 +68,7 @@ def cases(draw: st.DrawFn) -> Case:
         is_acked=draw(RARELY),
         is_read=draw(RARELY),
         is_undone=draw(RARELY),
+        is_own_doing=draw(RARELY),
         is_blocked=draw(RARELY),
         is_muted=draw(RARELY),
         is_permitted=not draw(RARELY),
@@ -91,6 +92,7 @@ def test_what_is_sent_may_be_sent(case: Case) -> None:
     assert case.after_ms < case.lasts_ms
     assert now.has_target
     assert not now.is_undone
+    assert not now.is_own_doing
     if case.category is not Category.ACCOUNT:
         assert not any((now.is_acked, now.is_read, now.is_blocked, now.is_muted))
         assert now.is_permitted
@@ -145,6 +147,8 @@ def test_nobody_gets_less_for_having_no_quiet_hours_and_being_away(case: Case) -
 
 @given(cases())
 def test_what_is_about_the_account_always_goes(case: Case) -> None:
-    now = msgspec.structs.replace(case.now, has_target=True, is_acked=False, is_read=False, is_undone=False)
+    now = msgspec.structs.replace(
+        case.now, has_target=True, is_acked=False, is_read=False, is_undone=False, is_own_doing=False
+    )
     ours = msgspec.structs.replace(case, category=Category.ACCOUNT, now=now)
     assert ours.decide() == (Send() if case.after_ms < case.lasts_ms else Suppress(Reason.EXPIRED))

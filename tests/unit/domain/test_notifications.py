@@ -46,6 +46,7 @@ OBSTACLES: list[tuple[dict[str, Any], Reason]] = [  # each with all that come af
     ({"is_acked": True}, Reason.ACKED),
     ({"is_read": True}, Reason.READ),
     ({"is_undone": True}, Reason.UNDONE),
+    ({"is_own_doing": True}, Reason.OWN_DOING),
     ({"expires_ms": AT_MS}, Reason.EXPIRED),
     ({"is_blocked": True}, Reason.BLOCKED),
     ({"is_muted": True}, Reason.MUTED),
