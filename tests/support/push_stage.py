@@ -1,0 +1,208 @@
+"""The pipeline of pushes in two workers, on real servers, by a clock that a test moves; what is sent is kept in lists."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Self
+
+from domain.ids import uuid7
+from domain.notifications import Timing
+from domain.preferences import Preferences
+from domain.presence import Rank
+from domain.times import from_ms, rfc3339
+from protocol.codec import encode_body
+from protocol.events import AccountNotice, FriendRequested, GroupStarted, HugFelt, HugReceived, Message
+from protocol.parts import UserRef
+from storage import keys
+from storage.devices import Registration, hash_token, save_device
+from storage.directory import Directory
+from storage.encryption import KeyRing
+from storage.jobs import JobQueue, open_pool
+from storage.postgres import Database
+from storage.push_preferences import change_preferences
+from storage.push_queue import PushQueue
+from storage.reach import Reach
+from storage.redis import RedisLink
+from tests.support.keys import KEY
+from workers.push.asking import Asking
+from workers.push.composing import Composer
+from workers.push.counts import PushCounts
+from workers.push.looking import Looking
+from workers.push.outgoing import Answer, Outgoing, Verdict
+from workers.push.sending import Line
+from workers.push.texts import Templates
+
+PROVIDERS = ("fcm", "webpush")
+MERGE_MS = 60_000
+
+
+class Sent:
+    """A provider that takes everything: each push with the time at which it came."""
+
+    in_flight_max = 32
+
+    def __init__(self, name: str, stage: "PushStage") -> None:
+        self.name = name
+        self._stage = stage
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    async def send(self, outgoing: Outgoing) -> Answer:
+        self._stage.sent.append((self._stage.now_ms, outgoing))
+        return Answer(verdict=Verdict.ACCEPTED)
+
+
+class PushStage:
+    """Times are in ms since *base_ms*, which is a whole minute a little while ago."""
+
+    def __init__(self, database: Database, redis: RedisLink, queue: PushQueue, base_ms: int) -> None:
+        self.database = database
+        self.base_ms = base_ms
+        self.now_ms = base_ms
+        self.sent: list[tuple[int, Outgoing]] = []
+        self._redis = redis
+        self._ring = KeyRing([KEY])
+        self._hub = Directory(redis, "hub")
+        directory = Directory(redis, "worker")
+        timing = Timing(merge_ms=MERGE_MS)
+        asking = Asking(database, Reach(redis, directory), PROVIDERS, (), timing)
+        composer = Composer(Templates.load())
+        self.lines = [
+            Line(Sent(name, self), database, self._ring, asking, PushCounts(), self._clock, 5.0)
+            for name in PROVIDERS
+            for _ in range(2)
+        ]
+        self.workers = [
+            Looking(database, queue, asking, composer, _no_badges, self._wake, self._clock) for _ in range(2)
+        ]
+
+    def _clock(self) -> int:
+        return self.now_ms
+
+    def _wake(self) -> None:
+        for line in self.lines:
+            line.wake()
+
+    async def look(self, at_ms: int) -> None:
+        """It is *at_ms*: both workers look, and everything that can be sent is."""
+        self.now_ms = self.base_ms + at_ms
+        await self._hub.renew()
+        await self._redis.call("SET", keys.WATCHED, self.base_ms - 3_600_000)
+        await asyncio.gather(*(worker.sweep() for worker in self.workers))
+        await asyncio.gather(*(worker.look() for worker in self.workers))
+        under_way = "select count(*) from deliveries where state in ('queued', 'sent')"
+        async with asyncio.timeout(30):
+            while await self.database.fetchval(under_way):
+                self._wake()
+                await asyncio.sleep(0.01)
+
+    async def come(self, user: str, rank: Rank) -> None:
+        await self._hub.enter({user: rank})
+
+    async def go(self, users: Sequence[str]) -> None:
+        await self._hub.leave(users)
+
+    async def register(self, user: str, provider: str) -> str:
+        """A device of *user*: its id."""
+        token = f"{provider}-{user}"
+        new = Registration(
+            user=user,
+            sid=uuid7(self.base_ms),
+            provider=provider,
+            token=token,
+            token_hash=hash_token(b"key", token),
+            name=None,
+            usual_name="Phone",
+            language="en",
+        )
+        return (await save_device(self.database, self._ring, new, from_ms(self.base_ms))).id
+
+    async def prefer(self, user: str, preferences: Preferences) -> None:
+        await change_preferences(self.database, user, lambda _before: preferences, from_ms(self.base_ms))
+
+    async def happen(self, user: str, seq: int, kind: str, actor: str, at_ms: int) -> None:
+        """The event *seq* comes into the inbox of *user*, as a commit would have put it there."""
+        at = from_ms(self.base_ms + at_ms)
+        hug = uuid7(self.base_ms + at_ms)
+        body = encode_body(_event(kind, hug, UserRef(actor, "Ana"), rfc3339(self.base_ms + at_ms)))
+        async with self.database.transaction() as connection:
+            await connection.execute("insert into inbox values ($1, $2, $3, $4, $5)", user, seq, kind, body, at)
+            await connection.execute("update inbox_heads set seq = $2 where user_id = $1", user, seq)
+            if kind == "hug.received":
+                await connection.execute(
+                    "insert into hugs (id, sender_id, recipient_id, seq, kind, at) values ($1, $2, $3, $4, 'bear', $5)",
+                    hug,
+                    actor,
+                    user,
+                    seq,
+                    at,
+                )
+
+    async def ack(self, user: str, seq: int) -> None:
+        await self.database.execute(
+            "update inbox_heads set acked_seq = greatest(acked_seq, $2) where user_id = $1", user, seq
+        )
+
+    async def read(self, user: str, seq: int) -> None:
+        await self.database.execute(
+            "insert into notification_marks (user_id, seq, read_at) values ($1, $2, $3)",
+            user,
+            seq,
+            from_ms(self.now_ms),
+        )
+
+    async def undo(self, user: str, seq: int) -> None:
+        await self.database.execute(
+            "update hugs set undone_at = $3 where recipient_id = $1 and seq = $2", user, seq, from_ms(self.now_ms)
+        )
+
+    async def fates(self) -> dict[tuple[str, int], str]:
+        """By user and seq: `sent`, or why not, or `waiting`."""
+        rows = await self.database.fetch("select user_id, seq, state, reason from notifications where channel = 'push'")
+        return {(str(row["user_id"]), row["seq"]): _fate(row["state"], row["reason"]) for row in rows}
+
+
+@asynccontextmanager
+async def push_stage(database_url: str, redis_url: str, base_ms: int) -> AsyncIterator[PushStage]:
+    """A stage whose lines send until the end of the block."""
+    async with (
+        Database(database_url, max_size=12) as database,
+        RedisLink(redis_url) as redis,
+        open_pool(redis_url) as pool,
+        asyncio.TaskGroup() as group,
+    ):
+
+        def start(work: Coroutine[object, object, None], name: str) -> None:
+            group.create_task(work, name=name)
+
+        stage = PushStage(database, redis, PushQueue(redis, JobQueue(pool), start, "worker"), base_ms)
+        sending = [group.create_task(line.run()) for line in stage.lines]
+        yield stage
+        for task in sending:
+            task.cancel()
+
+
+def _event(kind: str, hug: str, actor: UserRef, at: str) -> Message:
+    made: dict[str, Message] = {
+        "hug.received": HugReceived(at=at, id=hug, from_=actor, kind="bear"),
+        "hug.felt": HugFelt(at=at, id=hug, from_=actor, emoji="💛"),
+        "friend.requested": FriendRequested(at=at, from_=actor),
+        "group.started": GroupStarted(at=at, id=hug, name="Sunday", count=3),
+        "account.notice": AccountNotice(at=at, about="password_changed"),
+    }
+    return made[kind]
+
+
+def _fate(state: str, reason: str | None) -> str:
+    return state if reason is None or state in {"sent", "waiting"} else reason
+
+
+async def _no_badges(_users: Sequence[str]) -> dict[str, tuple[int, bool]]:
+    return {}
