@@ -25,6 +25,7 @@ from storage.push_queue import PushQueue
 from storage.reach import Reach
 from storage.redis import RedisLink
 from tests.support.keys import KEY
+from tests.support.push_model import Happened
 from workers.push.asking import Asking
 from workers.push.composing import Composer
 from workers.push.counts import PushCounts
@@ -35,6 +36,34 @@ from workers.push.texts import Templates
 
 PROVIDERS = ("fcm", "webpush")
 MERGE_MS = 60_000
+
+_INSERT = """
+insert into inbox (user_id, seq, kind, body, at)
+select *, $5 from unnest($1::uuid[], $2::bigint[], $3::text[], $4::bytea[])
+"""
+_INSERT_HUGS = """
+insert into hugs (id, sender_id, recipient_id, seq, kind, at)
+select h.id, h.actor_id, h.user_id, h.seq, 'bear', $6
+from unnest($1::uuid[], $2::bigint[], $3::text[], $4::uuid[], $5::uuid[]) as h(user_id, seq, kind, id, actor_id)
+where h.kind = 'hug.received'
+"""
+_RAISE_HEADS = """
+update inbox_heads h set seq = e.seq
+from (select user_id, max(seq) as seq from unnest($1::uuid[], $2::bigint[]) as e(user_id, seq) group by 1) e
+where h.user_id = e.user_id
+"""
+_ACK = """
+update inbox_heads h set acked_seq = greatest(h.acked_seq, e.seq)
+from (select user_id, max(seq) as seq from unnest($1::uuid[], $2::bigint[]) as e(user_id, seq) group by 1) e
+where h.user_id = e.user_id
+"""
+_READ = "insert into notification_marks (user_id, seq, read_at) select *, $3 from unnest($1::uuid[], $2::bigint[])"
+_UNDO = """
+update hugs g set undone_at = $3 from unnest($1::uuid[], $2::bigint[]) as e(user_id, seq)
+where g.recipient_id = e.user_id and g.seq = e.seq
+"""
+
+Place = tuple[str, int]  # a user and a seq
 
 
 class Sent:
@@ -127,41 +156,32 @@ class PushStage:
     async def prefer(self, user: str, preferences: Preferences) -> None:
         await change_preferences(self.database, user, lambda _before: preferences, from_ms(self.base_ms))
 
-    async def happen(self, user: str, seq: int, kind: str, actor: str, at_ms: int) -> None:
-        """The event *seq* comes into the inbox of *user*, as a commit would have put it there."""
-        at = from_ms(self.base_ms + at_ms)
-        hug = uuid7(self.base_ms + at_ms)
-        body = encode_body(_event(kind, hug, UserRef(actor, "Ana"), rfc3339(self.base_ms + at_ms)))
+    async def happen(self, events: Sequence[tuple[str, Happened]]) -> None:
+        """Each comes into the inbox of its user now, as a commit would have put it there."""
+        at, hugs = from_ms(self.now_ms), [uuid7(self.now_ms) for _ in events]
+        users, seqs, kinds = (
+            [user for user, _ in events],
+            [one.seq for _, one in events],
+            [one.kind for _, one in events],
+        )
+        actors = [one.actor or user for user, one in events]
+        bodies = [
+            encode_body(_event(kind, hug, UserRef(actor, "Ana"), rfc3339(self.now_ms)))
+            for kind, hug, actor in zip(kinds, hugs, actors, strict=True)
+        ]
         async with self.database.transaction() as connection:
-            await connection.execute("insert into inbox values ($1, $2, $3, $4, $5)", user, seq, kind, body, at)
-            await connection.execute("update inbox_heads set seq = $2 where user_id = $1", user, seq)
-            if kind == "hug.received":
-                await connection.execute(
-                    "insert into hugs (id, sender_id, recipient_id, seq, kind, at) values ($1, $2, $3, $4, 'bear', $5)",
-                    hug,
-                    actor,
-                    user,
-                    seq,
-                    at,
-                )
+            await connection.execute(_INSERT, users, seqs, kinds, bodies, at)
+            await connection.execute(_INSERT_HUGS, users, seqs, kinds, hugs, actors, at)
+            await connection.execute(_RAISE_HEADS, users, seqs)
 
-    async def ack(self, user: str, seq: int) -> None:
-        await self.database.execute(
-            "update inbox_heads set acked_seq = greatest(acked_seq, $2) where user_id = $1", user, seq
-        )
+    async def ack(self, acks: Sequence[Place]) -> None:
+        await self.database.execute(_ACK, *_columns(acks))
 
-    async def read(self, user: str, seq: int) -> None:
-        await self.database.execute(
-            "insert into notification_marks (user_id, seq, read_at) values ($1, $2, $3)",
-            user,
-            seq,
-            from_ms(self.now_ms),
-        )
+    async def read(self, reads: Sequence[Place]) -> None:
+        await self.database.execute(_READ, *_columns(reads), from_ms(self.now_ms))
 
-    async def undo(self, user: str, seq: int) -> None:
-        await self.database.execute(
-            "update hugs set undone_at = $3 where recipient_id = $1 and seq = $2", user, seq, from_ms(self.now_ms)
-        )
+    async def undo(self, undone: Sequence[Place]) -> None:
+        await self.database.execute(_UNDO, *_columns(undone), from_ms(self.now_ms))
 
     async def fates(self) -> dict[tuple[str, int], str]:
         """By user and seq: `sent`, or why not, or `waiting`."""
@@ -187,6 +207,10 @@ async def push_stage(database_url: str, redis_url: str, base_ms: int) -> AsyncIt
         yield stage
         for task in sending:
             task.cancel()
+
+
+def _columns(places: Sequence[Place]) -> tuple[list[str], list[int]]:
+    return [user for user, _ in places], [seq for _, seq in places]
 
 
 def _event(kind: str, hug: str, actor: UserRef, at: str) -> Message:
