@@ -240,7 +240,10 @@ class TraceStep(Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class Trace(Struct, frozen=True):
-    """The life of a hug in the order of time, as far as the one who asks may know it."""
+    """The life of a hug in the order of time, as far as the one who asks may know it. `is_expired`: what became of its
+    pushes is known no longer.
+    """
 
     id: str
     steps: list[TraceStep]
+    is_expired: bool = False
