@@ -46,6 +46,9 @@ const WORDS = {
   notification: reminder,
 };
 
+/** The types of events that there are words for. */
+export const KINDS = Object.keys(WORDS);
+
 /** The picture of *category* in the sprite. */
 export function iconOf(category) {
   return ICONS.get(category) ?? "bell";

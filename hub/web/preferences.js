@@ -15,11 +15,11 @@ const CATEGORIES = [
   ["groups", "Group hugs"],
   ["friends", "Friends"],
   ["streaks", "Your days in a row"],
-  ["insights", "What goes with your moods"],
+  ["insights", "About your moods"],
 ];
 const PREVIEWS = [
-  ["generic", "That there is something"],
-  ["name", "Also who it is from"],
+  ["generic", "Hidden"],
+  ["name", "Shown"],
 ];
 /** Proposed to whoever switches quiet hours on for the first time. */
 const NIGHT = { start: "22:00", end: "07:00" };
@@ -66,7 +66,7 @@ export class Preferences {
       { class: "stack" },
       this.#table(app.self.anonymous),
       element("p", { class: "quiet", text: "What is about the security of your account is always told." }),
-      element("label", { class: "setting" }, element("span", { text: "What a push says on a locked screen" }), this.#preview),
+      element("label", { class: "setting" }, element("span", { text: "Names on a locked screen" }), this.#preview),
       line("quiet", "Quiet hours", "Nothing rings then. What has come is told together when they end; the bell here does not wait.", this.#quiet),
       this.#times,
       line("reminders", "Remind me before my days in a row end", "In the evening, at most once a day.", this.#reminders),

@@ -56,11 +56,13 @@ async function pageOfOwner() {
 function isOfOwner(page) {
   return new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();
-    const timer = setTimeout(() => resolve(false), ANSWERS_WITHIN_MS);
-    port1.onmessage = ({ data }) => {
+    const done = (isOwner) => {
       clearTimeout(timer);
-      resolve(data === true);
+      port1.close();
+      resolve(isOwner);
     };
+    const timer = setTimeout(() => done(false), ANSWERS_WITHIN_MS);
+    port1.onmessage = ({ data }) => done(data === true);
     page.postMessage({ type: "push.whose" }, [port2]);
   });
 }
