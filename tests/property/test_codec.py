@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from protocol import fields, moods
 from protocol.codec import BadCommand, Codec, decode_command, decode_message, encode, encode_body, numbered, transcode
 from protocol.commands import AnyCommand, Command, HugSend, Ping, Status
-from protocol.events import DurableEvent, FriendEnded, Message, RequestAnswered
+from protocol.events import DurableEvent, FriendEnded, Message, Notification, RequestAnswered
 from protocol.parts import UserRef
 
 pytestmark = pytest.mark.property
@@ -109,6 +109,16 @@ EVENT_VALUES: dict[str, st.SearchStrategy[Any]] = {
     "duration_ms": st.integers(0, 10**9),
     "days": st.sampled_from([3, 7, 365]),
     "community": st.booleans(),
+    "change": st.sampled_from(["new", "read", "deleted"]),
+    "about": text,
+    "data": st.dictionaries(text, text, max_size=3),
+}
+NOTIFICATION_VALUES: dict[str, st.SearchStrategy[Any]] = {  # what some have and others have not
+    **dict.fromkeys(("id", "about", "category", "title", "body", "collapse_key"), st.none() | text),
+    "expires_at": st.none() | times,
+    "ids": st.none() | st.lists(st.integers(1, 2**53), max_size=3),
+    "through": st.none() | st.integers(1, 2**53),
+    "unread": st.none() | st.integers(0, 999),
 }
 
 
@@ -116,6 +126,8 @@ def events_of(kind: type[Message]) -> st.SearchStrategy[Message]:
     known = EVENT_VALUES | {"user": ids if kind is FriendEnded else people}
     if kind is RequestAnswered:
         known["hugs"] = st.integers(1, 10)
+    if kind is Notification:
+        known |= NOTIFICATION_VALUES
     return st.builds(kind, **{field.name: known[field.name] for field in msgspec.structs.fields(kind)})
 
 
