@@ -29,6 +29,7 @@ from storage.postgres import Database
 from storage.presence import Presence
 from storage.redis import RedisLink
 from storage.room_mail import RoomMailer
+from storage.routes import Routes
 
 
 def clock() -> int:
@@ -67,7 +68,9 @@ async def build_core(stack: AsyncExitStack, settings: HubSettings) -> Core:
     doorbell, directory = Doorbell(redis, node.id), Directory(redis, node.id)
     presence = Presence(redis, database, directory, doorbell, node.show)
     relations = Relations(database, sweep, lambda: listener.is_hearing)
-    delivery = Delivery(node, directory, doorbell, relations, presence, tasks)
+    routes = Routes(database, node.id)
+    tasks.keep(routes.run, "routes")
+    delivery = Delivery(node, directory, doorbell, relations, presence, tasks, routes, clock)
     registrar = Registrar(node, directory, presence, database, clock)
     rooms = Rooms(node, doorbell, listener, clock)
     mailer = RoomMailer(node.id, database, presence, directory, doorbell, unsure=node.is_unseen)

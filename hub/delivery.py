@@ -20,6 +20,7 @@ from storage.directory import Directory
 from storage.doorbell import Doorbell
 from storage.inbox import InboxEvent
 from storage.presence import Presence
+from storage.routes import Routes
 
 EVERYBODY = ""  # in NodeMail.forget: the relations of all others to this user
 
@@ -60,6 +61,8 @@ class Delivery:
         relations: Relations,
         presence: Presence,
         tasks: Tasks,
+        routes: Routes,
+        clock: Callable[[], int],
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._node = node
@@ -68,6 +71,8 @@ class Delivery:
         self._relations = relations
         self._presence = presence
         self._tasks = tasks
+        self._routes = routes
+        self._clock = clock
         self._events: list[InboxEvent] = []
         self._tells: list[_Telling] = []
         self._forget: list[tuple[str, str]] = []
@@ -164,12 +169,25 @@ class Delivery:
                 return
             nodes = self._directory.parse_nodes(names, found.result())
             self._route(nodes, events, tells, forget)
-            seats = self._node.seats
-            absent = {event.user for event in events if event.user not in nodes and event.user not in seats}
-            if absent:
-                self.on_absent(absent)
+            if events:
+                self._note(nodes, events)
 
         self._directory.look_up(names).add_done_callback(route)
+
+    def _note(self, nodes: dict[str, list[str]], events: Sequence[InboxEvent]) -> None:
+        """Write down where *events* were rung, and tell of whoever is connected nowhere."""
+        seats, here, note, now_ms = self._node.seats, [self._node.id], self._routes.note, self._clock()
+        absent: set[str] = set()
+        for event in events:
+            there = nodes.get(event.user)
+            if event.user in seats:
+                there = [*here, *there] if there else here
+            elif not there:
+                absent.add(event.user)
+                there = []
+            note(event.user, event.seq, there, now_ms)
+        if absent:
+            self.on_absent(absent)
 
     def _route(
         self,
