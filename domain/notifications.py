@@ -94,7 +94,8 @@ class Circumstances(Struct, frozen=True, kw_only=True):
     """What is true now of one event and its recipient. *sent_at_ms*: of the last push of its kind; None: no burst goes on, or
     it is this push that is tried again.
 
-    *is_permitted*: does the recipient's privacy still let it happen?
+    *is_permitted*: does the recipient's privacy still let it happen? *unsure_since_ms*: since when presence is not known, if
+    it was when the event came.
     """
 
     presence: Presence
@@ -107,6 +108,7 @@ class Circumstances(Struct, frozen=True, kw_only=True):
     is_muted: bool = False
     is_permitted: bool = True
     sent_at_ms: int | None = None
+    unsure_since_ms: int | None = None
 
 
 class Send(Struct, frozen=True, tag=True):
@@ -203,7 +205,8 @@ def _waits(
     elif now.presence is Presence.DO_NOT_DISTURB:
         waits.append(Wait(now_ms + timing.dnd_look_ms, Reason.DO_NOT_DISTURB))
     elif now.presence is Presence.UNKNOWN:
-        waits.append(Wait(min(at_ms + timing.unsure_ms, now_ms + timing.unsure_look_ms), Reason.PRESENCE_UNKNOWN))
+        since_ms = max(at_ms, now.unsure_since_ms or 0)  # what has waited for long is not sent for being old
+        waits.append(Wait(min(since_ms + timing.unsure_ms, now_ms + timing.unsure_look_ms), Reason.PRESENCE_UNKNOWN))
     if now.sent_at_ms is not None:
         merge_ms = timing.merge_ms if channel is Channel.PUSH else timing.mail_merge_ms
         waits.append(Wait(now.sent_at_ms + merge_ms, Reason.MERGING))

@@ -13,6 +13,7 @@ from storage import keys
 from storage.directory import Directory
 from storage.redis import RedisLink
 
+UNSURE_GAP_MS = 10_000  # who waits for presence to be known asks more often than that
 SURE_AFTER_MS = 12_000  # Redis back, or emptied: until then every node has registered everybody again
 
 
@@ -22,16 +23,25 @@ class Reach:
     def __init__(self, redis: RedisLink, directory: Directory) -> None:
         self._redis = redis
         self._directory = directory
+        self._unsure_ms = 0  # when it was not known the last time
+        self.unsure_since_ms: int | None = None  # since when presence is not known; None: it is
 
     async def presence(self, users: Sequence[str], now_ms: int) -> dict[str, Presence]:
         """Of each of *users*. Does not raise because Redis is away."""
         try:
             if now_ms - await self._directory.watched_since(now_ms) < SURE_AFTER_MS:
-                return dict.fromkeys(users, Presence.UNKNOWN)
+                return self._unsure(users, now_ms)
             ranks = await self._ranks(users)
         except Unavailable:
-            return dict.fromkeys(users, Presence.UNKNOWN)
+            return self._unsure(users, now_ms)
+        self.unsure_since_ms = None
         return {user: _presence(ranks[user]) for user in users}
+
+    def _unsure(self, users: Sequence[str], now_ms: int) -> dict[str, Presence]:
+        if self.unsure_since_ms is None or now_ms - self._unsure_ms > UNSURE_GAP_MS:
+            self.unsure_since_ms = now_ms
+        self._unsure_ms = now_ms
+        return dict.fromkeys(users, Presence.UNKNOWN)
 
     async def _ranks(self, users: Sequence[str]) -> dict[str, list[int]]:
         replies = await self._redis.pipeline([("HGETALL", keys.where(user)) for user in users])

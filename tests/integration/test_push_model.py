@@ -2,160 +2,71 @@
 
 import random
 import time as clock
-from collections import defaultdict
-from collections.abc import Iterator
+from collections import Counter, defaultdict
 from datetime import timedelta
 
 import pytest
 
-from domain.preferences import Preferences
-from domain.presence import Rank
-from domain.quiet_hours import QuietHours
-from domain.times import from_ms
+from domain.times import from_ms, to_ms
 from storage.postgres import Database
-from tests.support.people import make_users
-from tests.support.push_model import CONNECTED, DO_NOT_DISTURB, MINUTE_MS, OFFLINE, SECOND_MS, Happened, Person, expect
-from tests.support.push_stage import MERGE_MS, PROVIDERS, PushStage, push_stage
+from tests.support.push_lives import DND_ENDS_MS, DND_LOOK_MS, END_MS, Life, live, populate
+from tests.support.push_model import (
+    CONNECTED,
+    DO_NOT_DISTURB,
+    MINUTE_MS,
+    SECOND_MS,
+    Expected,
+    Happened,
+    expect,
+)
+from tests.support.push_stage import MERGE_MS, PushStage, push_stage
+from workers.push.outgoing import Answer, Outgoing, Verdict
 
 pytestmark = pytest.mark.integration
 
-PEOPLE = 1_000
-ACTORS = 4
-TICK_MS = 5 * SECOND_MS
-EVENTS_UNTIL_MS, DEEDS_UNTIL_MS = 2 * MINUTE_MS, 150 * SECOND_MS
-DND_ENDS_MS, DND_LOOK_MS = 3 * MINUTE_MS, 30 * SECOND_MS
-QUIET_ENDS_MS, END_MS = 4 * MINUTE_MS, 6 * MINUTE_MS
-KINDS = [
-    "hug.received",
-    "hug.received",
-    "hug.received",
-    "hug.felt",
-    "friend.requested",
-    "group.started",
-    "account.notice",
-]
-NEVER = ["acked", "read", "undone", "blocked", "muted", "switched_off", "no_device"]
+NEVER = {"acked", "read", "undone", "blocked", "muted", "switched_off", "no_device"}
+SEEN = {"acked", "read", "undone"}
+FAULTS_END_MS = END_MS + 4 * MINUTE_MS
+
+Pushed = tuple[str, str, str, int, int, int, int]
 
 
-class Life:
-    """One person and what happens to them, made up."""
-
-    def __init__(self, dice: random.Random, user: str, actors: list[str]) -> None:
-        self.presence = dice.choice([OFFLINE, OFFLINE, CONNECTED, CONNECTED, DO_NOT_DISTURB])
-        self.providers = dice.choice([[], ["fcm"], ["fcm"], ["webpush"], list(PROVIDERS)])
-        quiet = [(0, QUIET_ENDS_MS)] if dice.random() < 0.25 else []
-        presence = {
-            OFFLINE: [],
-            CONNECTED: [(0, CONNECTED)],
-            DO_NOT_DISTURB: [(0, DO_NOT_DISTURB), (DND_ENDS_MS, OFFLINE)],
-        }[self.presence]
-        self.person = Person(
-            id=user,
-            devices=dict.fromkeys(self.providers, 0),
-            off=frozenset(dice.choice([[], [], [], ["hugs"], ["friends"], ["push"]])),
-            quiet=quiet,
-            presence=presence,
-            muted={actor: 0 for actor in actors if dice.random() < 0.1},
-            blocked={actor: 0 for actor in actors if dice.random() < 0.05},
-        )
-        self.events = list(self._events(dice, actors))
-
-    def _events(self, dice: random.Random, actors: list[str]) -> Iterator[Happened]:
-        ticks = EVENTS_UNTIL_MS // TICK_MS
-        times = sorted(dice.randrange(ticks) * TICK_MS for _ in range(dice.randint(0, 20)))
-        acks = [dice.randrange(DEEDS_UNTIL_MS // TICK_MS) * TICK_MS for _ in range(2)]
-        acks_late = self.presence == CONNECTED and dice.random() < 0.7
-        for seq, at_ms in enumerate(times, 1):
-            kind = dice.choice(KINDS)
-            acked_ms = min((ack_ms for ack_ms in acks if ack_ms >= at_ms), default=None) if acks_late else None
-            undone = kind == "hug.received" and dice.random() < 0.1
-            yield Happened(
-                seq=seq,
-                at_ms=at_ms,
-                kind=kind,
-                actor=dice.choice(actors) if kind not in {"group.started", "account.notice"} else "",
-                acked_ms=acked_ms,
-                read_ms=at_ms + TICK_MS * dice.randint(1, 5) if dice.random() < 0.1 else None,
-                undone_ms=at_ms + TICK_MS * dice.randint(1, 5) if undone else None,
-            )
-
-
-async def settle(stage: PushStage, life: Life, actors: list[str]) -> dict[str, str]:
-    """Puts somebody into the database; the ids of their devices, with the providers' names."""
-    person, database = life.person, stage.database
-    for actor in actors:
-        low, high = sorted((person.id, actor))
-        await database.execute("insert into friendships values ($1, $2, 'accepted', $1, now())", low, high)
-    for actor in person.muted:
-        await database.execute("insert into mutes values ($1, $2, null, now())", person.id, actor)
-    for actor in person.blocked:
-        await database.execute("insert into blocks values ($1, $2, now())", person.id, actor)
-    if person.off or person.quiet:
-        begins, ends = (from_ms(stage.base_ms + moment) for moment in (-60 * MINUTE_MS, QUIET_ENDS_MS))
-        quiet = QuietHours(begins.time(), ends.time(), "UTC") if person.quiet else None
-        switches = {"push" if each == "push" else f"{each}.push": False for each in person.off}
-        await stage.prefer(person.id, Preferences(switches=switches, quiet_hours=quiet))
-    if life.presence != OFFLINE:
-        await stage.come(person.id, Rank.ONLINE if life.presence == CONNECTED else Rank.DO_NOT_DISTURB)
-    return {await stage.register(person.id, provider): provider for provider in life.providers}
-
-
-async def live(stage: PushStage, lives: list[Life]) -> None:
-    """Everything happens, and both workers look at every tick."""
-    everything = [(life.person.id, event) for life in lives for event in life.events]
-    for at_ms in range(0, END_MS, TICK_MS):
-        stage.now_ms = stage.base_ms + at_ms
-        await stage.happen([(user, event) for user, event in everything if event.at_ms == at_ms])
-        await stage.ack([(user, event.seq) for user, event in everything if event.acked_ms == at_ms])
-        await stage.read([(user, event.seq) for user, event in everything if event.read_ms == at_ms])
-        await stage.undo([(user, event.seq) for user, event in everything if event.undone_ms == at_ms])
-        if at_ms == DND_ENDS_MS:
-            await stage.go([life.person.id for life in lives if life.presence == DO_NOT_DISTURB])
-        await stage.look(at_ms)
+def minutes_ago(minutes: int) -> int:
+    """A whole minute, in Unix ms."""
+    return (clock.time_ns() // 60_000_000_000 - minutes) * MINUTE_MS
 
 
 async def test_everybody_gets_the_pushes_that_the_model_says(database_url: str, redis_url: str) -> None:
-    dice = random.Random(7)
-    base_ms = (clock.time_ns() // 60_000_000_000 - 10) * MINUTE_MS
-    async with push_stage(database_url, redis_url, base_ms) as stage:
-        actors, users = await make_users(stage.database, ACTORS), await make_users(stage.database, PEOPLE)
-        lives = [Life(dice, user, actors) for user in users]
-        devices = {device: name for life in lives for device, name in (await settle(stage, life, actors)).items()}
-        await live(stage, lives)
-
+    async with push_stage(database_url, redis_url, minutes_ago(10)) as stage:
+        lives, devices = await populate(stage, random.Random(7), 1_000)
+        async for _ in live(stage, lives):
+            await stage.look()
         got = await pushes(stage.database, stage.base_ms, devices)
         fates = await stage.fates()
-        deliveries = [outgoing.id for _, outgoing in stage.sent]
-        assert len(deliveries) == len(set(deliveries)) == sum(len(each) for each in got.values())
-        assert len(deliveries) > PEOPLE
-        assert len(fates) > 9_000
-        assert {*fates.values()} == {"sent", *NEVER}
-        for life in lives:
-            found = expect(life.person, life.events, merge_ms=MERGE_MS)
-            late_ms = DND_LOOK_MS if life.presence == DO_NOT_DISTURB else 1
-            expected = [
-                (
-                    device,
-                    push.kind,
-                    push.collapse_key,
-                    push.covers[0],
-                    push.covers[-1],
-                    len(push.covers),
-                    push.not_before_ms,
-                )
-                for push in found.pushes
-                for device in push.devices
-            ]
-            mine = got.get(life.person.id, [])
-            assert sorted(each[:-1] for each in mine) == sorted(each[:-1] for each in expected), life.person
-            for each, wanted in zip(sorted(mine), sorted(expected), strict=True):
-                assert wanted[-1] <= each[-1] < wanted[-1] + late_ms
-            for event in life.events:
-                fate = fates.get((life.person.id, event.seq), "acked")
-                assert (fate == "sent") == (found.fates[event.seq] == "sent")
+    deliveries = [outgoing.id for _, outgoing, _ in stage.tries]
+    assert len(deliveries) == len(set(deliveries)) == sum(len(each) for each in got.values())
+    assert len(deliveries) > 1_000
+    assert len(fates) > 9_000
+    assert {*fates.values()} == {"sent", *NEVER}
+    for life in lives:
+        expected = expect(life.person, life.events, merge_ms=MERGE_MS)
+        compare(life, expected, got.get(life.person.id, []))
+        for event in life.events:
+            fate = fates.get((life.person.id, event.seq), "acked")  # who acks at once leaves no trace
+            assert (fate == "sent") == (expected.fates[event.seq] == "sent")
 
 
-Pushed = tuple[str, str, str, int, int, int, int]
+def compare(life: Life, expected: Expected, got: list[Pushed]) -> None:
+    """Nobody is told of the end of do-not-disturb: it is looked for."""
+    late_ms = DND_LOOK_MS if life.presence == DO_NOT_DISTURB else 1
+    wanted = sorted(
+        (device, each.kind, each.collapse_key, each.covers[0], each.covers[-1], len(each.covers), each.not_before_ms)
+        for each in expected.pushes
+        for device in each.devices
+    )
+    assert [each[:-1] for each in sorted(got)] == [each[:-1] for each in wanted], life.person
+    for one, other in zip(sorted(got), wanted, strict=True):
+        assert other[-1] <= one[-1] < other[-1] + late_ms
 
 
 async def pushes(database: Database, base_ms: int, devices: dict[str, str]) -> dict[str, list[Pushed]]:
@@ -173,3 +84,97 @@ async def pushes(database: Database, base_ms: int, devices: dict[str, str]) -> d
             (device, row["kind"], row["collapse_key"], row["first_seq"], row["last_seq"], row["count"], after_ms)
         )
     return found
+
+
+class Moody:
+    """A provider that refuses each push at most twice, with or without an answer."""
+
+    def __init__(self, dice: random.Random) -> None:
+        self._dice = dice
+        self._failures: Counter[str] = Counter()
+
+    def __call__(self, outgoing: Outgoing) -> Answer:
+        if self._failures[outgoing.id] < 2 and self._dice.random() < 0.2:
+            self._failures[outgoing.id] += 1
+            return Answer(verdict=Verdict.RETRY, is_silent=self._dice.random() < 0.5)
+        return Answer(verdict=Verdict.ACCEPTED)
+
+
+async def test_whatever_dies_or_forgets_nothing_is_lost_or_doubled(database_url: str, redis_url: str) -> None:
+    dice = random.Random(11)
+    async with push_stage(database_url, redis_url, minutes_ago(15)) as stage:
+        stage.answer = Moody(dice)
+        lives, _ = await populate(stage, dice, 200)
+        async for at_ms in live(stage, lives, FAULTS_END_MS):
+            if at_ms < END_MS and dice.random() < 0.4:
+                await stage.look_and_die(dice.randrange(2_000))
+            else:
+                await stage.look()
+            if at_ms < END_MS and dice.random() < 0.1:
+                await stage.forget()
+                for life in lives:  # as hubs do when they find themselves forgotten
+                    await life.come(stage)
+        fates = await stage.fates()
+        sent_at = await sent_times(stage)
+        await check_deliveries(stage)
+    for life in lives:
+        expected = expect(life.person, life.events, merge_ms=MERGE_MS)
+        for event in life.events:
+            place = life.person.id, event.seq
+            check_fate(life, event, expected.fates[event.seq], fates.get(place, "acked"), sent_at.get(place))
+    check_tries(stage, lives)
+
+
+def check_fate(life: Life, event: Happened, expected: str, fate: str, sent_ms: int | None) -> None:
+    """Later than the model has it, so that somebody may have seen it meanwhile; but never too early, and never not at all."""
+    if expected not in SEEN | {"sent"}:
+        assert fate in SEEN | {expected}
+    elif fate != "sent":
+        assert fate in SEEN
+        assert (event.acked_ms, event.read_ms, event.undone_ms) != (None, None, None)
+    if sent_ms is None:
+        return
+    assert event.at_ms <= sent_ms
+    assert all(seen is None or sent_ms < seen for seen in (event.acked_ms, event.read_ms, event.undone_ms))
+    if event.kind != "account.notice":
+        assert not any(start <= sent_ms < end for start, end in life.person.quiet)
+        assert life.presence != DO_NOT_DISTURB or sent_ms >= DND_ENDS_MS
+        assert life.presence != CONNECTED or sent_ms >= event.at_ms + 10 * SECOND_MS
+
+
+async def sent_times(stage: PushStage) -> dict[tuple[str, int], int]:
+    """When the push of each event was made that one was made of, by user and seq."""
+    rows = await stage.database.fetch(
+        "select n.user_id, n.seq, min(d.created_at) as at from notifications n join deliveries d using (push_id)"
+        " where n.channel = 'push' group by 1, 2"
+    )
+    return {(str(row["user_id"]), row["seq"]): to_ms(row["at"]) - stage.base_ms for row in rows}
+
+
+async def check_deliveries(stage: PushStage) -> None:
+    """All have ended; each push went to each device once, and none soon after another of its kind."""
+    rows = await stage.database.fetch("select * from deliveries order by user_id, device_id, kind, created_at")
+    assert len(rows) > 200
+    assert {row["state"] for row in rows} == {"accepted", "suppressed"}
+    assert len({(row["push_id"], row["device_id"]) for row in rows}) == len(rows)
+    before = rows[0]
+    for row in rows[1:]:
+        is_next = (row["device_id"], row["kind"]) == (before["device_id"], before["kind"])
+        if is_next and row["kind"] != "account.notice":
+            assert row["created_at"] - before["created_at"] >= timedelta(milliseconds=MERGE_MS)
+        before = row
+
+
+def check_tries(stage: PushStage, lives: list[Life]) -> None:
+    """What was taken is not sent again, and nothing is sent of which everything has been acked."""
+    acks = {(life.person.id, event.seq): event.acked_ms for life in lives for event in life.events}
+    taken: set[str] = set()
+    contents: dict[str, Outgoing] = {}
+    assert len(stage.tries) > len({outgoing.id for _, outgoing, _ in stage.tries}), "nothing was tried again"
+    for at_ms, outgoing, answer in stage.tries:
+        assert outgoing.id not in taken
+        assert contents.setdefault(outgoing.id, outgoing).content == outgoing.content
+        if answer.verdict is Verdict.ACCEPTED:
+            taken.add(outgoing.id)
+        acked_ms = acks[outgoing.user, int(outgoing.content.data["seq"])]  # the last one that it speaks of
+        assert acked_ms is None or at_ms - stage.base_ms < acked_ms

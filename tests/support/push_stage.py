@@ -1,7 +1,7 @@
 """The pipeline of pushes in two workers, on real servers, by a clock that a test moves; what is sent is kept in lists."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self
@@ -66,8 +66,8 @@ where g.recipient_id = e.user_id and g.seq = e.seq
 Place = tuple[str, int]  # a user and a seq
 
 
-class Sent:
-    """A provider that takes everything: each push with the time at which it came."""
+class Recorder:
+    """A provider that answers as the stage says, and keeps each try with the time at which it came."""
 
     in_flight_max = 32
 
@@ -84,8 +84,9 @@ class Sent:
         pass
 
     async def send(self, outgoing: Outgoing) -> Answer:
-        self._stage.sent.append((self._stage.now_ms, outgoing))
-        return Answer(verdict=Verdict.ACCEPTED)
+        answer = self._stage.answer(outgoing)
+        self._stage.tries.append((self._stage.now_ms, outgoing, answer))
+        return answer
 
 
 class PushStage:
@@ -95,7 +96,9 @@ class PushStage:
         self.database = database
         self.base_ms = base_ms
         self.now_ms = base_ms
-        self.sent: list[tuple[int, Outgoing]] = []
+        self.watched_ms = base_ms - 3_600_000  # since when Redis was there
+        self.tries: list[tuple[int, Outgoing, Answer]] = []
+        self.answer: Callable[[Outgoing], Answer] = _accept
         self._redis = redis
         self._ring = KeyRing([KEY])
         self._hub = Directory(redis, "hub")
@@ -104,7 +107,7 @@ class PushStage:
         asking = Asking(database, Reach(redis, directory), PROVIDERS, (), timing)
         composer = Composer(Templates.load())
         self.lines = [
-            Line(Sent(name, self), database, self._ring, asking, PushCounts(), self._clock, 5.0)
+            Line(Recorder(name, self), database, self._ring, asking, PushCounts(), self._clock, 5.0)
             for name in PROVIDERS
             for _ in range(2)
         ]
@@ -119,18 +122,42 @@ class PushStage:
         for line in self.lines:
             line.wake()
 
-    async def look(self, at_ms: int) -> None:
-        """It is *at_ms*: both workers look, and everything that can be sent is."""
-        self.now_ms = self.base_ms + at_ms
-        await self._hub.renew()
-        await self._redis.call("SET", keys.WATCHED, self.base_ms - 3_600_000)
+    async def look(self) -> None:
+        """Both workers look, and everything that can be sent is."""
+        await self.renew()
         await asyncio.gather(*(worker.sweep() for worker in self.workers))
         await asyncio.gather(*(worker.look() for worker in self.workers))
-        under_way = "select count(*) from deliveries where state in ('queued', 'sent')"
+        await self.quiet()
+
+    async def renew(self) -> None:
+        """The hub and the workers are as alive for Redis as they would be if time passed as the test wants."""
+        await self._hub.renew()
+        await self._redis.call("SET", keys.WATCHED, self.watched_ms)
+
+    async def quiet(self) -> None:
+        """Return when nothing is under way or could be sent."""
+        at = from_ms(self.now_ms)
+        under_way = "select count(*) from deliveries where state = 'sent' or (state = 'queued' and due_at <= $1)"
         async with asyncio.timeout(30):
-            while await self.database.fetchval(under_way):
+            while await self.database.fetchval(under_way, at):
                 self._wake()
                 await asyncio.sleep(0.01)
+
+    async def look_and_die(self, steps: int) -> None:
+        """Both workers begin to look, and are gone after so many steps of the event loop."""
+        await self.renew()
+        looks = [asyncio.create_task(work()) for each in self.workers for work in (each.sweep, each.look)]
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        for look in looks:
+            look.cancel()
+        await asyncio.gather(*looks, return_exceptions=True)
+        await self.quiet()
+
+    async def forget(self) -> None:
+        """Redis is emptied."""
+        await self._redis.call("FLUSHALL")
+        self.watched_ms = self.now_ms
 
     async def come(self, user: str, rank: Rank) -> None:
         await self._hub.enter({user: rank})
@@ -226,6 +253,10 @@ def _event(kind: str, hug: str, actor: UserRef, at: str) -> Message:
 
 def _fate(state: str, reason: str | None) -> str:
     return state if reason is None or state in {"sent", "waiting"} else reason
+
+
+def _accept(_outgoing: Outgoing) -> Answer:
+    return Answer(verdict=Verdict.ACCEPTED)
 
 
 async def _no_badges(_users: Sequence[str]) -> dict[str, tuple[int, bool]]:

@@ -129,6 +129,7 @@ class Asking:
                 is_muted=pair in now.muted,
                 is_permitted=is_open,
                 sent_at_ms=burst.sent_at_ms if burst is not None else None,
+                unsure_since_ms=self._reach.unsure_since_ms,
             ),
             now.ms,
             self._timing,

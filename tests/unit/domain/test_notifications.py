@@ -101,6 +101,14 @@ def test_while_nobody_knows_who_is_here_a_push_waits_a_minute() -> None:
     assert decided(MINUTE, presence=Presence.UNKNOWN) == Send()
 
 
+def test_what_has_waited_for_long_is_not_sent_because_presence_is_unknown_for_a_moment() -> None:
+    unsure: dict[str, Any] = {"presence": Presence.UNKNOWN, "unsure_since_ms": AT_MS + HOUR}
+    assert decided(HOUR, **unsure) == wait(HOUR + 2 * SECOND, Reason.PRESENCE_UNKNOWN)
+    assert decided(HOUR + MINUTE, **unsure) == Send()
+    assert isinstance(decided(MINUTE - 1, presence=Presence.UNKNOWN, unsure_since_ms=AT_MS - HOUR), Wait)
+    assert decided(MINUTE, presence=Presence.UNKNOWN, unsure_since_ms=AT_MS - HOUR) == Send()
+
+
 def test_what_follows_a_push_is_merged() -> None:
     sent_ms = AT_MS - MINUTE
     assert decided(sent_at_ms=sent_ms) == wait(4 * MINUTE, Reason.MERGING)
