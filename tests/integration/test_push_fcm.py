@@ -13,7 +13,9 @@ from tests.support.outgoing import outgoing
 from tests.support.push_faults import Fault
 from workers.push import fcm as module
 from workers.push.fcm import FcmProvider, FcmSettings
+from workers.push.google_tokens import AccessTokens
 from workers.push.outgoing import Verdict
+from workers.push.posting import Poster
 
 pytestmark = pytest.mark.integration
 
@@ -185,6 +187,27 @@ async def test_who_stops_waiting_leaves_the_fetch_to_the_others(fake: FakeFcm, f
     assert (await second).verdict is Verdict.ACCEPTED
     assert first.cancelled()
     assert [push.to for push in fake.pushes] == ["b"]
+
+
+async def test_a_late_refusal_does_not_cost_the_new_token(fake: FakeFcm) -> None:
+    account = FcmSettings.load(fake.credentials, fake.url).account
+    async with Poster() as poster:
+        tokens = AccessTokens(account, poster)
+        first = await tokens.get()
+        tokens.drop(first)
+        second = await tokens.get()
+        tokens.drop(first)
+        assert await tokens.get() == second != first
+    assert fake.granted == [first, second]
+
+
+async def test_nothing_goes_on_behind_its_end(fake: FakeFcm) -> None:
+    fake.faults.append(Fault(of="token", what="hang"))
+    async with FcmProvider(FcmSettings.load(fake.credentials, fake.url)) as fcm:
+        sending = asyncio.create_task(fcm.send(outgoing("a")))
+        await fake.arrived(1)
+        sending.cancel()
+    assert not [task for task in asyncio.all_tasks() if "_fetch" in repr(task.get_coro())]
 
 
 async def test_what_is_too_long_is_cut_or_never_sent(fake: FakeFcm, fcm: FcmProvider) -> None:

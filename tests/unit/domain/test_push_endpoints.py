@@ -70,7 +70,9 @@ def test_nothing_else_is(url: str) -> None:
         check_endpoint(url)
 
 
-HOSTS = load_hosts("Push.example, push.example:8443, http://127.0.0.1:9999, https://[::1]:7, http://plain.example,")
+HOSTS = load_hosts(
+    "Push.example, push.example:8443, http://127.0.0.1:9999, https://[::1]:7, http://plain.example, kelvin.example,"
+)
 
 
 @pytest.mark.parametrize(
@@ -100,6 +102,7 @@ def test_what_the_operator_adds_is_called(url: str, origin: str) -> None:
         "http://127.0.0.1/x",
         "https://[::1]/x",
         "https://plain.example/x",
+        "https://\u212aelvin.example/x",  # the sign for kelvin, whose lower case is k
         "http://fcm.googleapis.com/x",
     ],
 )
