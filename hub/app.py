@@ -20,6 +20,7 @@ from domain.hug_requests import NO_REQUEST_LIMITS, RequestLimits
 from hub.admission import Admission, AdmissionLimits
 from hub.api.app import ApiServices, build_api
 from hub.api.live import live_endpoints
+from hub.badges import Badges
 from hub.care import stale_names, stale_warning
 from hub.connection import ConnectionCounts
 from hub.core import Core, build_core, clock
@@ -234,6 +235,7 @@ async def _build_handlers(
             settings.hug_kinds,
             fulfil=requests.fulfil,
             allowance=_hug_allowance(settings, core, limits) if is_on else None,
+            on_seen=Badges(database, core.node, core.directory, delivery, core.tasks).seen,
         ),
         moments=MomentHandlers(database, delivery, clock),
         mood_changes=MoodChangeHandlers(database, ring, delivery, clock),

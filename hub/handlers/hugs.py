@@ -48,10 +48,11 @@ class HugHandlers:
         *,
         fulfil: Fulfil,
         allowance: HugAllowance | None = None,
+        on_seen: Callable[[str, str | None], None] = lambda _user, _session: None,
     ) -> None:
         """*fulfil* sends the hugs that answer a request: those need another permission, and settle it.
 
-        *allowance* None: hugs are not counted.
+        *allowance* None: hugs are not counted. *on_seen*(user, session): they have seen hugs there.
         """
         self._relations = relations
         self._commits = commits
@@ -60,6 +61,7 @@ class HugHandlers:
         self._clock = clock
         self._kinds = KINDS | frozenset(more_kinds)
         self._fulfil = fulfil
+        self._on_seen = on_seen
         self._allowance = allowance
         self._turns = Turns()  # by sender and recipient: hugs that wait for something before they can be committed
 
@@ -200,6 +202,7 @@ class HugHandlers:
         at = rfc3339(now_ms)
         for receipt in await self._receipts.mark_seen(actor.user, ids, now_ms):
             self._delivery.tell([receipt.sender], HugSeenEvent(id=receipt.hug, at=at))
+        self._on_seen(actor.user, actor.session)
         return Ok(at=at)
 
 
