@@ -14,7 +14,7 @@ from domain.squeezes import SLICE_MS, WINDOW_SLICES, Warm, Warmth, is_big
 from hub.forms import Payload
 from hub.node import Member, Node
 from protocol.codec import encode_body
-from protocol.events import GroupJoined, GroupLeft, GroupPulse
+from protocol.group_events import GroupJoined, GroupLeft, GroupPulse
 from protocol.nodes import Mover, RoomChange, RoomMail, Squeezes
 from protocol.parts import UserRef
 from storage.doorbell import Doorbell, Listener

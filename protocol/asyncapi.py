@@ -12,7 +12,8 @@ from msgspec import Struct
 
 from protocol.codec import Codec
 from protocol.commands import AnyCommand, Hello
-from protocol.events import Bye, CaughtUp, DurableEvent, Error, Ok, ServerMessage, Welcome
+from protocol.events import Bye, CaughtUp, Error, Ok, Welcome
+from protocol.messages import DurableEvent, ServerMessage
 
 VERSION = "1"
 CHANNEL = "socket"

@@ -31,9 +31,10 @@ from protocol.codec import Codec, encode
 from protocol.codes import CloseCode, Reconnect
 from protocol.commands import Command, Status
 from protocol.cursor import Arrival, CursorStore, Follower, MemoryCursor
-from protocol.events import CaughtUp, DurableEvent, EphemeralEvent, Error, Ok, SessionExpiring, Welcome
+from protocol.events import CaughtUp, Error, Ok, SessionExpiring, Welcome
 from protocol.incoming import Failed, Farewell, Unknown
 from protocol.link import CLOSE_WITHIN_S, Ears, Gap, Incoming, Link, socket_url
+from protocol.messages import DurableEvent, EphemeralEvent
 from protocol.outbox import COMMANDS_MAX, Outbox, OutboxFull
 from protocol.renewal import TokenKeeper, TokenRefused, TokenSource
 

@@ -10,8 +10,8 @@ import msgspec
 
 from domain.errors import Invalid
 from protocol.commands import AnyCommand
-from protocol.events import ServerMessage
 from protocol.fields import Ref
+from protocol.messages import ServerMessage
 
 
 class Codec(StrEnum):

@@ -1,4 +1,4 @@
-"""What the server tells: replies, durable events (with `seq`) and ephemeral ones.
+"""What the server tells, but for group hugs (group_events.py): replies, durable events (with `seq`) and ephemeral ones.
 
 A durable event is encoded once, without `seq`, when it is stored; `protocol/codec.py` puts the
 number in front for each recipient. Clients ignore fields they do not know.
@@ -172,90 +172,6 @@ class RequestExpired(Message, tag="request.expired", frozen=True):
     seq: int | None = None
 
 
-class GroupInvited(Message, tag="group.invited", frozen=True):
-    """Durable: come to this group hug."""
-
-    at: Time
-    id: str
-    from_: UserRef = field(name="from")
-    name: str
-    state: str
-    expires_at: Time
-    seq: int | None = None
-    message: str | None = None
-    starts_at: Time | None = None
-
-
-class GroupStarted(Message, tag="group.started", frozen=True):
-    """Durable, to whoever is in the room when it becomes active for the first time."""
-
-    at: Time
-    id: str
-    name: str
-    count: int
-    seq: int | None = None
-
-
-class GroupCompleted(Message, tag="group.completed", frozen=True):
-    """Durable, to everybody who took part. `participants`: the first 50 of `count`. `how`: host or squeeze."""
-
-    at: Time
-    id: str
-    name: str
-    how: str
-    participants: list[UserRef]
-    count: int
-    duration_ms: int
-    seq: int | None = None
-
-
-class GroupCancelled(Message, tag="group.cancelled", frozen=True):
-    """Durable, to members and invited: it will not be. `state`: cancelled by the host, or expired."""
-
-    at: Time
-    id: str
-    name: str
-    state: str
-    seq: int | None = None
-
-
-class GroupJoined(Message, tag="group.joined", frozen=True):
-    """To the room, while it has at most 50 members: somebody came in. `count` members are there now."""
-
-    id: str
-    user: UserRef
-    count: int
-    state: str
-    host: str
-    version: int
-
-
-class GroupLeft(Message, tag="group.left", frozen=True):
-    """To the room, while it has at most 50 members: somebody went."""
-
-    id: str
-    user: UserRef
-    count: int
-    state: str
-    host: str
-    version: int
-
-
-class GroupPulse(Message, tag="group.pulse", frozen=True):
-    """To the room, at most ten a second: `count` squeezes since the last one, their mean `strength`, `members` there now.
-
-    `state`, `host` and `version` come along when they have changed.
-    """
-
-    id: str
-    count: int
-    strength: float
-    members: int
-    state: str | None = None
-    host: str | None = None
-    version: int | None = None
-
-
 class HugSent(Message, tag="hug.sent", frozen=True):
     """To the sender's other devices."""
 
@@ -391,43 +307,3 @@ class AccountNotice(Message, tag="account.notice", frozen=True):
     about: str
     data: dict[str, str] = {}
     seq: int | None = None
-
-
-DurableEvent = (
-    HugReceived
-    | HugUndone
-    | HugFelt
-    | HugMutual
-    | RequestReceived
-    | RequestAnswered
-    | RequestExpired
-    | GroupInvited
-    | GroupStarted
-    | GroupCompleted
-    | GroupCancelled
-    | FriendRequested
-    | FriendAccepted
-    | FriendEnded
-    | StreakMilestone
-    | Notification
-    | AccountNotice
-)
-EphemeralEvent = (
-    HugSent
-    | HugDelivered
-    | HugSeen
-    | HugPreparing
-    | GroupJoined
-    | GroupLeft
-    | GroupPulse
-    | MoodSaved
-    | MoodRejected
-    | MoodDeleted
-    | MoodShared
-    | StreakUpdated
-    | NotificationUnread
-    | Presence
-    | SessionExpiring
-    | Bye
-)
-ServerMessage = Ok | Error | Welcome | CaughtUp | DurableEvent | EphemeralEvent

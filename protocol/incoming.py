@@ -11,7 +11,8 @@ from msgspec import Struct
 
 from protocol.codec import BadCommand, Codec, decode_message
 from protocol.codes import Reconnect, reconnects
-from protocol.events import Bye, Error, ServerMessage
+from protocol.events import Bye, Error
+from protocol.messages import ServerMessage
 
 
 class Unknown(Struct, frozen=True):

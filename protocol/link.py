@@ -19,8 +19,9 @@ from protocol.codec import Codec, encode
 from protocol.codes import CloseCode, Reconnect
 from protocol.commands import Ack, Command, Hello
 from protocol.cursor import CursorStore, Follower
-from protocol.events import ServerMessage, Welcome
+from protocol.events import Welcome
 from protocol.incoming import BadServerMessage, Failed, Farewell, Unknown, farewell_of_close, read_message
+from protocol.messages import ServerMessage
 from protocol.outbox import Outbox
 
 PATH = "/v1/socket"

@@ -10,7 +10,8 @@ from domain.group_steps import Tiding, Told
 from domain.groups import Group, How, took_part
 from domain.times import rfc3339
 from protocol.codec import encode_body
-from protocol.events import GroupCancelled, GroupCompleted, GroupInvited, GroupStarted, Message
+from protocol.events import Message
+from protocol.group_events import GroupCancelled, GroupCompleted, GroupInvited, GroupStarted
 from protocol.parts import UserRef
 from storage.hugs import SOMEONE
 from storage.inbox import NewEvent

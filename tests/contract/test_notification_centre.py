@@ -10,7 +10,7 @@ import pytest
 
 from domain.preferences import Preferences
 from domain.times import from_ms, rfc3339
-from protocol.events import GroupStarted
+from protocol.group_events import GroupStarted
 from storage.inbox import load_after
 from storage.locked_centre import MARKS_KEPT_FOR, LockedCentre, locked_centre
 from storage.notification_centre import COUNTED_MAX, count_settled, count_unread, load_lines

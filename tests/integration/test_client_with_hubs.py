@@ -23,10 +23,6 @@ from protocol.cursor import Cursor, MemoryCursor
 from protocol.events import (
     FriendAccepted,
     FriendRequested,
-    GroupCompleted,
-    GroupInvited,
-    GroupPulse,
-    GroupStarted,
     HugDelivered,
     HugReceived,
     HugSeen,
@@ -34,6 +30,7 @@ from protocol.events import (
     Presence,
     Welcome,
 )
+from protocol.group_events import GroupCompleted, GroupInvited, GroupPulse, GroupStarted
 from tests.support.hubs import HubProcess, Person, StartHub, make_friends
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from protocol import fields, moods
 from protocol.codec import BadCommand, Codec, decode_command, decode_message, encode, encode_body, numbered, transcode
 from protocol.commands import AnyCommand, Command, HugSend, Ping, Status
-from protocol.events import DurableEvent, FriendEnded, Message, Notification, RequestAnswered
+from protocol.events import FriendEnded, Message, Notification, RequestAnswered
+from protocol.messages import DurableEvent
 from protocol.parts import UserRef
 
 pytestmark = pytest.mark.property

@@ -12,7 +12,8 @@ from domain.preferences import Preferences
 from domain.presence import Rank
 from domain.times import from_ms, rfc3339
 from protocol.codec import encode_body
-from protocol.events import AccountNotice, FriendRequested, GroupStarted, HugFelt, HugReceived, Message
+from protocol.events import AccountNotice, FriendRequested, HugFelt, HugReceived, Message
+from protocol.group_events import GroupStarted
 from protocol.parts import UserRef
 from storage import keys
 from storage.devices import Registration, hash_token, save_device

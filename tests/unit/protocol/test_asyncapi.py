@@ -12,7 +12,8 @@ from protocol.asyncapi import asyncapi_document, type_name
 from protocol.codec import Codec, encode, encode_body, numbered
 from protocol.codes import CloseCode, ErrorCode
 from protocol.commands import AnyCommand, FriendAnswer, Hello, HugSend, Ping
-from protocol.events import Bye, DurableEvent, Error, FriendAccepted, HugReceived, Ok, Presence, ServerMessage, Welcome
+from protocol.events import Bye, Error, FriendAccepted, HugReceived, Ok, Presence, Welcome
+from protocol.messages import DurableEvent, ServerMessage
 from protocol.parts import FriendPresence, Limits, UserRef
 
 pytestmark = pytest.mark.unit

@@ -10,7 +10,8 @@ import pytest
 import protocol.codes
 from protocol.codes import CloseCode, ErrorCode, Reconnect, reconnects
 from protocol.commands import AnyCommand, Command
-from protocol.events import Bye, CaughtUp, DurableEvent, EphemeralEvent, Error, Ok, ServerMessage, Welcome
+from protocol.events import Bye, CaughtUp, Error, Ok, Welcome
+from protocol.messages import DurableEvent, EphemeralEvent, ServerMessage
 
 pytestmark = pytest.mark.unit
 
