@@ -31,6 +31,7 @@ from hub.api.preferences import preference_endpoints
 from hub.api.problems import on_error, on_http_exception, problem
 from hub.api.requests import request_endpoints
 from hub.api.server import server_endpoints
+from hub.api.traces import trace_endpoints
 from hub.care import Resource
 from hub.handlers.table import Handlers
 from hub.tokens import TokenVerifier
@@ -84,6 +85,7 @@ def declare(services: ApiServices) -> list[Endpoint]:
         *notification_endpoints(handlers.notifications),
         *preference_endpoints(handlers.preferences),
         *mood_pattern_endpoints(database, services.limits, handlers.moods.find_patterns),
+        *trace_endpoints(database, services.clock),
         *server_endpoints(handlers.notices),
         *services.more_endpoints,
     ]
