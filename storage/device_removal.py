@@ -22,15 +22,19 @@ select (select count(*) from devices where provider = $1) as present,
        (select count(*) from removed_tokens where provider = $1 and at > $2) as gone
 """
 
-_REMOVE = """
-with dead as (
-    select * from unnest($2::uuid[], $3::bytea[], $4::timestamptz[]) as t(id, token_hash, gone_since)
-), removed as (
-    delete from devices v using dead d
-    where v.id = d.id and v.token_hash = d.token_hash and v.provider = $1 and v.registered_at < d.gone_since
-    returning v.id
+# A token that several pushes have found dead is one, and what is gone already is none: neither takes another's place.
+_FIND = """
+select v.id from devices v
+where v.id = any($2::uuid[]) and v.provider = $1 and exists (
+    select from unnest($2::uuid[], $3::bytea[], $4::timestamptz[]) as d(id, token_hash, gone_since)
+    where v.id = d.id and v.token_hash = d.token_hash and v.registered_at < d.gone_since
 )
-insert into removed_tokens (provider, at) select $1, $5 from removed returning 1
+order by v.id for update
+"""
+
+_REMOVE = """
+with removed as (delete from devices where id = any($2::uuid[]) returning id)
+insert into removed_tokens (provider, at) select $1, $3 from removed
 """
 
 
@@ -56,13 +60,13 @@ async def remove(database: Database, provider: str, dead: Sequence[DeadToken], n
         [counts] = await connection.fetch(_COUNTS, provider, now - WINDOW)
         # The share is of what there was at the beginning of the window.
         allowed = max(FEW, int((counts["present"] + counts["gone"]) * SHARE_MAX)) - counts["gone"]
-        going = dead[: max(0, allowed)]
-        rows = await connection.fetch(
-            _REMOVE,
+        found = await connection.fetch(
+            _FIND,
             provider,
-            [token.device for token in going],
-            [token.token_hash for token in going],
-            [token.gone_since for token in going],
-            now,
+            [token.device for token in dead],
+            [token.token_hash for token in dead],
+            [token.gone_since for token in dead],
         )
-    return Removal(len(rows), len(dead) - len(going))
+        going = [row["id"] for row in found[: max(0, allowed)]]
+        await connection.execute(_REMOVE, provider, going, now)
+    return Removal(len(going), len(found) - len(going))
