@@ -10,10 +10,14 @@ import asyncpg
 import pytest
 
 from domain.errors import Unavailable
+from domain.ids import uuid7
 from storage import direct
 from storage import migrate as module
+from storage.inbox import NewEvent, append_within
 from storage.migrate import FOLDER, SchemaMismatch, check, load_migrations, migrate
+from storage.notifications import load_arrived, load_unnotified
 from storage.postgres import Database
+from tests.support.people import NOW_MS
 
 pytestmark = pytest.mark.contract
 
@@ -38,6 +42,14 @@ def folder(tmp_path: Path) -> Path:
     copy = tmp_path / "migrations"
     shutil.copytree(FOLDER, copy)
     return copy
+
+
+@pytest.fixture
+def before_pushes(folder: Path) -> Path:
+    """Migrations up to the one before pushes."""
+    for path in sorted(folder.glob("*.sql"))[4:]:
+        path.unlink()
+    return folder
 
 
 def add(folder: Path, name: str, sql: str) -> None:
@@ -140,3 +152,28 @@ async def test_another_migrator_is_not_waited_for_endlessly(empty_url: str) -> N
 async def test_a_server_that_is_not_there_is_named_plainly(url: str) -> None:
     with pytest.raises(Unavailable, match="Cannot connect to PostgreSQL"):
         await migrate(url)
+
+
+async def test_nobody_is_pushed_what_came_before_pushes(empty_url: str, before_pushes: Path) -> None:
+    await migrate(empty_url, before_pushes)
+    async with Database(empty_url) as database:
+        ana, bo, cleo = sorted(uuid7(NOW_MS) for _ in range(3))
+        await database.execute(
+            "insert into users (id, username, created_at) select u, left(md5(u::text), 24), now() from unnest($1::uuid[]) u",
+            [ana, bo, cleo],
+        )
+        for user, seq, acked in ((ana, 3, 1), (bo, 2, 2), (cleo, 0, 0)):
+            await database.execute("insert into inbox_heads values ($1, $2, $3)", user, seq, acked)
+            await database.execute(
+                "insert into inbox (user_id, seq, kind, body, at) select $1, s, 'hug.received', '{}', now() from generate_series(1, $2) s",
+                user,
+                seq,
+            )
+    await migrate(empty_url)
+    async with Database(empty_url) as database:
+        assert await load_unnotified(database, "00000000-0000-0000-0000-000000000000", 10) == ([], None)
+        assert (await load_arrived(database, [ana, bo, cleo])).through == {}
+        async with database.transaction() as connection:
+            await append_within(connection, [NewEvent(user, "hug.received", b"{}") for user in (ana, bo, cleo)])
+        arrived = (await load_arrived(database, [ana, bo, cleo])).events
+        assert [(event.user, event.seq) for event in arrived] == [(ana, 4), (bo, 3), (cleo, 1)]

@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from domain.ids import uuid7
 from tests.support.people import NOW_MS
-from tests.support.pushes import add_delivery, add_device, add_notification
+from tests.support.push_rows import add_delivery, add_device, add_notification
 from tests.support.rest_server import RestServer, User, rest_server
 
 pytestmark = pytest.mark.integration
