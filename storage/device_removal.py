@@ -1,7 +1,7 @@
 """Tokens that a provider has declared dead: removed, but never many at once without somebody looking.
 
 Invariant: a token goes only if it is still the one that failed, registered before the provider says that it died; and once
-more than 5 % of a provider's tokens have gone within five minutes, no more go until that is over.
+more than 5 % of a provider's tokens have gone within five minutes, an alarm is due, and beyond a few no more go until that is over.
 """
 
 from collections.abc import Sequence
@@ -47,10 +47,11 @@ class DeadToken(Struct, frozen=True, gc=False):
 
 
 class Removal(Struct, frozen=True):
-    """How many tokens were removed, and how many were held back: an alarm."""
+    """How many tokens were removed, and how many were held back. *is_alarming*: more than 5 % are gone, or should be."""
 
     removed: int
     held_back: int
+    is_alarming: bool
 
 
 async def remove(database: Database, provider: str, dead: Sequence[DeadToken], now: datetime) -> Removal:
@@ -69,4 +70,5 @@ async def remove(database: Database, provider: str, dead: Sequence[DeadToken], n
         )
         going = [row["id"] for row in found[: max(0, allowed)]]
         await connection.execute(_REMOVE, provider, going, now)
-    return Removal(len(going), len(found) - len(going))
+    gone, before = counts["gone"] + len(found), counts["present"] + counts["gone"]
+    return Removal(len(going), len(found) - len(going), is_alarming=bool(found) and gone > before * SHARE_MAX)

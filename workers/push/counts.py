@@ -16,7 +16,8 @@ class PushCounts(Collector):
         self.in_flight: dict[str, int] = {}
         self.open_breakers: dict[str, bool] = {}
         self.removed: defaultdict[str, int] = defaultdict(int)  # tokens
-        self.held_back: defaultdict[str, int] = defaultdict(int)  # dead tokens that were not removed: an alarm
+        self.held_back: defaultdict[str, int] = defaultdict(int)  # dead tokens that were not removed
+        self.alarms: defaultdict[str, int] = defaultdict(int)  # more than 5 % of the tokens have died within 5 min
         self.misconfigured: defaultdict[str, int] = defaultdict(
             int
         )  # answers that only the operator can mend: an alarm
@@ -40,6 +41,7 @@ class PushCounts(Collector):
         for name, text, counted in (
             ("hugmood_push_tokens_removed", "Tokens that a provider declared dead.", self.removed),
             ("hugmood_push_tokens_held_back", "Dead tokens kept, because too many died at once.", self.held_back),
+            ("hugmood_push_token_alarms", "More than 5 % of the tokens have died within 5 min.", self.alarms),
             ("hugmood_push_misconfigured", "Answers that only the operator can mend.", self.misconfigured),
         ):
             family = CounterMetricFamily(name, text, labels=("provider",))

@@ -286,11 +286,12 @@ class Line:
         name = self._provider.name
         removal = await remove(self._database, name, dead, self._now())
         self._counts.removed[name] += removal.removed
-        if removal.held_back:
-            self._counts.held_back[name] += removal.held_back
+        self._counts.held_back[name] += removal.held_back
+        if removal.is_alarming:
+            self._counts.alarms[name] += 1
             log.error(
-                "too many tokens are declared dead at once: kept until somebody has looked",
-                extra={"provider": name, "kept": removal.held_back},
+                "more than 5 % of the tokens were declared dead within 5 minutes: is it the right project, bundle and key?",
+                extra={"provider": name, "removed": removal.removed, "kept": removal.held_back},
             )
 
     async def _finish(self) -> None:
