@@ -19,13 +19,12 @@ from deploy.setting_kinds import (
     seconds_up_to,
     whole_number,
 )
-from workers.push.apns import ApnsSettings
-from workers.push.email import EmailSettings
-from workers.push.fcm import FcmSettings
+from workers.push.apns_settings import ApnsSettings
+from workers.push.email_settings import EmailSettings
+from workers.push.fcm_settings import FcmSettings
 from workers.push.settings import PushSettings
-from workers.push.texts import Templates
-from workers.push.webhook import WebhookSettings
-from workers.push.webpush import WebPushSettings
+from workers.push.webhook_settings import WebhookSettings
+from workers.push.webpush_settings import WebPushSettings
 
 
 def _authority(value: str) -> Path:
@@ -39,10 +38,10 @@ def _authority(value: str) -> Path:
     return path
 
 
-def _templates(value: str) -> Path:
-    path = Path(value)
-    Templates.load(path)
-    return path
+def _folder(value: str) -> Path:
+    if not Path(value).is_dir():
+        raise ValueError("must be a folder")
+    return Path(value)
 
 
 UNACKED = Setting("HUGMOOD_PUSH_UNACKED_S", "unacked_s", whole_number(1, 3_600))
@@ -52,7 +51,7 @@ PUSH = (
     Setting("HUGMOOD_PUSH_RETRY_S", "retry_s", seconds_up_to(600)),
     Setting("HUGMOOD_PUSH_LOG", "log", on_off),
     Setting("HUGMOOD_PUSH_CA_FILE", "ca_file", _authority),
-    Setting("HUGMOOD_TEMPLATES", "templates", _templates),
+    Setting("HUGMOOD_TEMPLATES", "templates", _folder),  # what is in it, the worker checks at its start
 )
 
 

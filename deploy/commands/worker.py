@@ -12,6 +12,7 @@ from deploy.settings import load_log_level, load_worker_settings, unknown_names
 from domain.errors import Unavailable
 from storage.migrate import SchemaMismatch
 from workers.app import serve
+from workers.push.template_files import WrongTemplates
 
 log = logging.getLogger("hugmood.workers")
 
@@ -28,4 +29,6 @@ def run(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
         uvloop.run(serve(settings))
     except (OSError, Unavailable, SchemaMismatch) as error:
         raise CannotStart(str(error)) from error
+    except WrongTemplates as error:
+        raise CannotStart("\n".join(f"HUGMOOD_TEMPLATES: {wrong}" for wrong in error.args)) from error
     return 0

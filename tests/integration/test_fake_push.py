@@ -9,10 +9,13 @@ from storage.own_keys import VapidKeys
 from tests.support.fake_push import fake_push_running
 from tests.support.outgoing import outgoing
 from tests.support.push_faults import Fault
-from workers.push.apns import ApnsProvider, ApnsSettings
-from workers.push.fcm import FcmProvider, FcmSettings
+from workers.push.apns import ApnsProvider
+from workers.push.apns_settings import ApnsSettings
+from workers.push.fcm import FcmProvider
+from workers.push.fcm_settings import FcmSettings
 from workers.push.outgoing import Verdict
-from workers.push.webpush import WebPushProvider, WebPushSettings
+from workers.push.webpush import WebPushProvider
+from workers.push.webpush_settings import WebPushSettings
 
 pytestmark = pytest.mark.integration
 

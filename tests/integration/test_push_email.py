@@ -7,7 +7,8 @@ import pytest
 
 from tests.support.certificates import client_context, make_authority, server_context
 from tests.support.fake_smtp import CUT, SILENCE, FakeSmtp
-from workers.push.email import EmailProvider, EmailSettings
+from workers.push.email import EmailProvider
+from workers.push.email_settings import EmailSettings
 from workers.push.outgoing import Answer, Content, Outgoing, Verdict
 
 pytestmark = pytest.mark.integration

@@ -12,7 +12,8 @@ from tests.support.fake_fcm import PROJECT, FakeFcm
 from tests.support.outgoing import outgoing
 from tests.support.push_faults import Fault
 from workers.push import fcm as module
-from workers.push.fcm import FcmProvider, FcmSettings
+from workers.push.fcm import FcmProvider
+from workers.push.fcm_settings import FcmSettings
 from workers.push.google_tokens import AccessTokens
 from workers.push.outgoing import Verdict
 from workers.push.posting import Poster

@@ -16,7 +16,8 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from tests.support.certificates import client_context, make_authority, server_context
 from tests.support.fake_webhook import FakeWebhook
 from workers.push.outgoing import Answer, Content, Outgoing, Verdict
-from workers.push.webhook import WebhookProvider, WebhookSettings
+from workers.push.webhook import WebhookProvider
+from workers.push.webhook_settings import WebhookSettings
 
 pytestmark = pytest.mark.integration
 

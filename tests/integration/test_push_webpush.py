@@ -16,7 +16,8 @@ from tests.support.push_faults import Fault
 from workers.push import posting
 from workers.push import webpush as module
 from workers.push.outgoing import Outgoing, Verdict
-from workers.push.webpush import PLAIN_MAX_BYTES, WebPushProvider, WebPushSettings, encode_plain
+from workers.push.webpush import PLAIN_MAX_BYTES, WebPushProvider, encode_plain
+from workers.push.webpush_settings import WebPushSettings
 
 pytestmark = pytest.mark.integration
 

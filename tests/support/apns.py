@@ -8,7 +8,8 @@ from typing import Any
 from tests.support.certificates import Authority, client_context
 from tests.support.fake_apns import KEY_ID, TEAM_ID, TOPIC, FakeApns
 from tests.support.outgoing import outgoing
-from workers.push.apns import ApnsProvider, ApnsSettings
+from workers.push.apns import ApnsProvider
+from workers.push.apns_settings import ApnsSettings
 from workers.push.outgoing import Answer, Outgoing
 
 DEVICE = "a1" * 32

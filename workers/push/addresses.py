@@ -5,11 +5,8 @@ Invariant: an address is judged where it is connected to, so a name that leads e
 
 import ipaddress
 import re
-import socket
 from collections.abc import Sequence
 
-from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -18,35 +15,6 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _SPACE = re.compile(r"\s")
 _NUMERIC = re.compile(r"[0-9.]*|.*:.*")  # no name: a way to write an address that not all read alike
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: the last 32 bits are who is meant
-
-
-class NotPublic(OSError):  # noqa: N818  reads as what it is
-    """A name leads to an address that may not be connected to."""
-
-    def __init__(self) -> None:
-        super().__init__(0, "its address is not public")
-
-
-class PublicResolver(AbstractResolver):
-    """Resolves like *resolver*, and refuses a name if any of its addresses may not be connected to."""
-
-    def __init__(self, networks: Sequence[Network] = (), resolver: AbstractResolver | None = None) -> None:
-        """*networks*: they may be, though not public. *resolver*: else the system's."""
-        self._networks = networks
-        self._resolver = resolver
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        """Raises: NotPublic, and what the resolver raises."""
-        resolver = self._resolver or ThreadedResolver()
-        found = await resolver.resolve(host, port, family)
-        if not all(is_allowed(ipaddress.ip_address(each["host"]), self._networks) for each in found):
-            raise NotPublic
-        return found
-
-    async def close(self) -> None:
-        """With nothing of its own to close."""
 
 
 def is_allowed(address: Address, networks: Sequence[Network]) -> bool:

@@ -3,21 +3,15 @@
 Invariant: a password goes over TLS only, unless the server is on this machine.
 """
 
-import ipaddress
 import re
 import ssl
 import time
 from asyncio import timeout
 from collections.abc import Callable
 from contextlib import suppress
-from email.errors import MessageError
-from email.headerregistry import Address
 from email.message import EmailMessage
-from email.utils import getaddresses
-from enum import Enum
 from types import TracebackType
 from typing import Self
-from urllib.parse import SplitResult, unquote, urlsplit
 
 from aiosmtplib import (
     SMTP,
@@ -30,27 +24,15 @@ from aiosmtplib import (
     SMTPResponseException,
     SMTPSenderRefused,
 )
-from msgspec import Struct
 
-from domain.accounts import check_email
-from domain.errors import Invalid
-from workers.push.email_message import ENCODED_WORD, compose
+from workers.push.email_message import compose
+from workers.push.email_settings import NO_ADDRESS, EmailSettings, Tls, load_address
 from workers.push.outgoing import SEND_MAX_S, Answer, Outgoing, Verdict
 
 CONNECTIONS_MAX = 4
 MARGIN_S = 1.0  # within SEND_MAX_S, for what is done besides asking
 QUIT_MAX_S = 1.0
-URL_FORM = (
-    "must be a URL such as smtp://user:password@mail.example:587 (STARTTLS) or smtps://user:password@mail.example:465; "
-    "?tls=none only for a server on this machine"
-)
-SENDER_FORM = "must be an address such as hugs@app.example or HugMood <hugs@app.example>"
-
-_PORTS = {"smtp": 587, "smtps": 465}
-_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252})|[0-9A-Fa-f:.]{2,45}")
 _STATUS = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}(?![0-9.])")  # RFC 3463
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_NO_ADDRESS = (Invalid, ValueError, MessageError, IndexError)  # what email.headerregistry raises, too
 _OPERATORS = (
     SMTPAuthenticationError,
     SMTPConnectResponseError,
@@ -59,107 +41,7 @@ _OPERATORS = (
 )  # not the recipient's
 
 
-class Tls(Enum):
-    """When a connection is encrypted."""
-
-    FROM_THE_START = "smtps"
-    REQUIRED = "starttls"
-    IF_OFFERED = "starttls, if it is offered"
-    NEVER = "none"
-
-
 _START_TLS = {Tls.FROM_THE_START: False, Tls.REQUIRED: True, Tls.IF_OFFERED: None, Tls.NEVER: False}  # for aiosmtplib
-
-
-class EmailSettings(Struct, frozen=True, kw_only=True):
-    """One server. Its repr shows neither *user* nor *password*."""
-
-    host: str
-    port: int
-    sender: Address
-    user: str | None = None
-    password: str | None = None
-    tls: Tls = Tls.IF_OFFERED
-
-    @classmethod
-    def load(cls, url: str, sender: str) -> Self:
-        """Raises: ValueError, with one argument for each thing that is wrong, which says what is allowed."""
-        problems: list[str] = []
-        server: _Server | None = None
-        address: Address | None = None
-        try:
-            server = _load_server(url.strip())
-        except ValueError:  # what it says may quote the password
-            problems.append(URL_FORM)
-        try:
-            address = _load_sender(sender.strip())
-        except _NO_ADDRESS:
-            problems.append(SENDER_FORM)
-        if server is None or address is None:
-            raise ValueError(*problems)
-        return cls(
-            host=server.host,
-            port=server.port,
-            sender=address,
-            user=server.user,
-            password=server.password,
-            tls=server.tls,
-        )
-
-    def __repr__(self) -> str:
-        return f"EmailSettings({self.host}:{self.port}, {self.sender})"
-
-
-class _Server(Struct, frozen=True):
-    host: str
-    port: int
-    user: str | None
-    password: str | None
-    tls: Tls
-
-
-def _load_server(url: str) -> _Server:
-    """Raises: ValueError."""
-    parts = urlsplit(url)
-    host, port = parts.hostname or "", parts.port
-    user = unquote(parts.username, errors="strict") if parts.username else None
-    password = unquote(parts.password or "", errors="strict") if user else None
-    is_odd = parts.path not in {"", "/"} or parts.fragment or parts.query not in {"", "tls=none"}
-    is_unsafe = any(_CONTROLS.search(text) for text in (user or "", password or ""))
-    if parts.scheme not in _PORTS or not _HOST.fullmatch(host) or port == 0 or is_odd or is_unsafe:
-        raise ValueError
-    return _Server(host, port or _PORTS[parts.scheme], user, password, _load_tls(parts, has_password=user is not None))
-
-
-def _load_tls(parts: SplitResult, *, has_password: bool) -> Tls:
-    is_here = _is_loopback(parts.hostname or "")
-    if parts.query:
-        if not is_here or parts.scheme == "smtps":
-            raise ValueError
-        return Tls.NEVER
-    if parts.scheme == "smtps":
-        return Tls.FROM_THE_START
-    return Tls.REQUIRED if has_password and not is_here else Tls.IF_OFFERED
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _load_sender(text: str) -> Address:
-    """Raises: one of _NO_ADDRESS."""
-    ((name, address),) = getaddresses([text])  # ValueError, if there are more or none
-    return _load_address(text, name, address)
-
-
-def _load_address(text: str, name: str, address: str) -> Address:
-    """*name* and *address* are all that *text* says. Raises: one of _NO_ADDRESS."""
-    if ENCODED_WORD in text or _CONTROLS.search(text):
-        raise ValueError
-    return Address(display_name=name, addr_spec=check_email(address))
 
 
 class EmailProvider:
@@ -194,8 +76,8 @@ class EmailProvider:
     async def send(self, outgoing: Outgoing) -> Answer:
         """Try once."""
         try:
-            recipient = _load_address(outgoing.to, "", outgoing.to)
-        except _NO_ADDRESS:
+            recipient = load_address(outgoing.to, "", outgoing.to)
+        except NO_ADDRESS:
             return Answer(verdict=Verdict.REFUSED, detail="no address that mail can be sent to")
         message = compose(outgoing, self._settings.sender, recipient, self._now_s())
         is_connected = False

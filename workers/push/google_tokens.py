@@ -7,10 +7,10 @@ from urllib.parse import urlencode
 
 import jwt
 import msgspec
-from cryptography.hazmat.primitives.asymmetric import rsa
 from msgspec import Struct
 from yarl import URL
 
+from workers.push.fcm_settings import Account
 from workers.push.outgoing import Answer, Verdict
 from workers.push.posting import NoReply, Poster, Reply
 
@@ -20,15 +20,6 @@ ASSERTION_S = 3600  # the most that is allowed
 RENEW_S = 300.0  # before its end
 FETCH_MAX_S = 4.0
 IS_LATER = frozenset({408, 429})
-
-
-class Account(Struct, frozen=True, kw_only=True):
-    """A service account. Its repr shows no secret."""
-
-    email: str
-    key_id: str
-    key: rsa.RSAPrivateKey
-    token_uri: str
 
 
 class NoToken(Exception):  # noqa: N818  reads as what it is

@@ -5,11 +5,11 @@ from pathlib import Path
 from msgspec import Struct, field
 
 from domain.notifications import Timing
-from workers.push.apns import ApnsSettings
-from workers.push.email import EmailSettings
-from workers.push.fcm import FcmSettings
-from workers.push.webhook import WebhookSettings
-from workers.push.webpush import WebPushSettings
+from workers.push.apns_settings import ApnsSettings
+from workers.push.email_settings import EmailSettings
+from workers.push.fcm_settings import FcmSettings
+from workers.push.webhook_settings import WebhookSettings
+from workers.push.webpush_settings import WebPushSettings
 
 
 class PushSettings(Struct, frozen=True, kw_only=True):

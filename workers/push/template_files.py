@@ -25,6 +25,10 @@ _EXACT = re.compile(r"=(0|[1-9][0-9]{0,5})")
 _TAG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
 
 
+class WrongTemplates(ValueError):
+    """Files of texts are wrong: an argument for each thing that is."""
+
+
 class Topic(Struct, frozen=True):
     """What a push may be about. *number*: what picks the form of `title` and `generic`. *values*: what its text may
     speak of besides. *has_actors*: it is the doing of people, who are named to those that want it."""
@@ -69,7 +73,7 @@ Language = Mapping[str, Mapping[str, Part]]  # by topic
 def load_languages(folder: Path | None) -> Mapping[str, Language]:
     """By BCP 47 tag in lower case: those shipped, with the topics that *folder* has in place of theirs.
 
-    `pt-BR.toml` may leave to `pt.toml` what is the same. Raises: ValueError with every problem as an argument.
+    `pt-BR.toml` may leave to `pt.toml` what is the same. Raises: WrongTemplates.
     """
     problems: list[str] = []
     found = dict(_read(SHIPPED, problems))
@@ -81,7 +85,7 @@ def load_languages(folder: Path | None) -> Mapping[str, Language]:
         languages[tag] = {**languages.get(tag.rpartition("-")[0], {}), **found[tag]}
         problems += (f"{tag}.toml: {problem}" for problem in _problems(tag, languages[tag]))
     if problems:
-        raise ValueError(*problems)
+        raise WrongTemplates(*problems)
     return languages
 
 

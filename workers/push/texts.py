@@ -51,7 +51,7 @@ class Templates:
 
     @classmethod
     def load(cls, folder: Path | None = None) -> Self:
-        """Those shipped; *folder* has others in place of some. Raises: ValueError with every problem as an argument."""
+        """Those shipped; *folder* has others in place of some. Raises: WrongTemplates."""
         return cls(load_languages(folder))
 
     def languages(self) -> Sequence[str]:

@@ -3,7 +3,7 @@
 import re
 import ssl
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -14,11 +14,12 @@ from pywebpush import WebPusher, WebPushException
 from yarl import URL
 
 from domain.errors import Invalid
-from domain.push_endpoints import check_endpoint, load_hosts
+from domain.push_endpoints import check_endpoint
 from protocol.rest_push import Subscription
 from storage.own_keys import VapidKeys
 from workers.push.outgoing import SEND_MAX_S, Answer, Outgoing, Verdict
 from workers.push.posting import CONNECTIONS_MAX, NoReply, Poster, Reply
+from workers.push.webpush_settings import WebPushSettings
 
 PLAIN_MAX_BYTES = 3_993  # a record of 4,096 bytes without its header of 86, the tag of 16 and the delimiter
 TTL_MAX_S = 28 * 86_400
@@ -27,35 +28,9 @@ VAPID_GOOD_S = 13 * 3600  # at most a day is allowed; a clock that is behind mus
 ORIGINS_MAX = 1_000
 REF_MAX = 500
 MARGIN_S = 1.0  # within SEND_MAX_S, for what is done before and after asking
-SUBJECT_FORM = "must be how to reach you: mailto:you@app.example or https://app.example/contact"
 
-_SUBJECT = re.compile(r"mailto:[^\s@<>]+@[^\s@<>]+|https://[^\s<>@]+")
 _REASON = re.compile(r"[A-Za-z]{1,64}")
 _GONE = frozenset({404, 410})
-
-
-SUBJECT = "mailto:hugmood@example.org"  # good for a try; services want to reach whoever pushes
-
-
-class WebPushSettings(Struct, frozen=True, kw_only=True):
-    """*subject*: whom a push service writes to if we are a nuisance. *more_hosts*: as `check_endpoint` wants them."""
-
-    subject: str
-    more_hosts: Collection[str] = frozenset()
-
-    @classmethod
-    def load(cls, subject: str = SUBJECT, hosts: str = "") -> Self:
-        """Raises: ValueError, with one argument for each thing that is wrong, which says what is allowed."""
-        problems, more_hosts = [], frozenset[str]()
-        if not _SUBJECT.fullmatch(subject.strip()):
-            problems.append(SUBJECT_FORM)
-        try:
-            more_hosts = load_hosts(hosts)
-        except ValueError as error:
-            problems.extend(error.args)
-        if problems:
-            raise ValueError(*problems)
-        return cls(subject=subject.strip(), more_hosts=more_hosts)
 
 
 class WebPushProvider:

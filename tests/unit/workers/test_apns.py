@@ -8,7 +8,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key a
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from tests.support.apns import DEVICE, push
-from workers.push.apns import PAYLOAD_MAX_BYTES, ApnsProvider, ApnsSettings, encode_payload, read_answer
+from workers.push.apns import PAYLOAD_MAX_BYTES, ApnsProvider, encode_payload, read_answer
+from workers.push.apns_settings import ApnsSettings
 from workers.push.http2 import Response
 from workers.push.outgoing import Answer, Verdict
 

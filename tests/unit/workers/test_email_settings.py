@@ -2,7 +2,7 @@
 
 import pytest
 
-from workers.push.email import SENDER_FORM, URL_FORM, EmailSettings, Tls
+from workers.push.email_settings import SENDER_FORM, URL_FORM, EmailSettings, Tls
 
 pytestmark = pytest.mark.unit
 

@@ -7,7 +7,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from tests.support.fake_fcm import FakeFcm
 from tests.support.outgoing import outgoing
-from workers.push.fcm import PAYLOAD_MAX_BYTES, FcmSettings, encode_message
+from workers.push.fcm import PAYLOAD_MAX_BYTES, encode_message
+from workers.push.fcm_settings import FcmSettings
 
 pytestmark = pytest.mark.unit
 

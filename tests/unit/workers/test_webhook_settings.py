@@ -6,7 +6,7 @@ import ipaddress
 import pytest
 
 from workers.push.addresses import is_allowed, load_networks
-from workers.push.webhook import SECRETS_FORM, URL_FORM, WebhookSettings
+from workers.push.webhook_settings import SECRETS_FORM, URL_FORM, WebhookSettings
 
 pytestmark = pytest.mark.unit
 
