@@ -71,6 +71,7 @@ async def test_a_message_has_the_shape_the_size_and_the_token() -> None:
         message = msgspec.json.decode(good)["message"]
         for change in (
             {"data": {"badge": 3}},
+            {"data": {"from": "x"}},
             {"data": {"x": "y" * 4_000}},
             {"priority": "HIGH"},
             {"android": message["android"] | {"ttl": "60"}},

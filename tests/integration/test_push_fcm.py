@@ -219,6 +219,12 @@ async def test_what_is_too_long_is_cut_or_never_sent(fake: FakeFcm, fcm: FcmProv
     assert len(fake.requests) == 2
 
 
+async def test_names_that_fcm_keeps_for_itself_cost_no_push_and_no_token(fake: FakeFcm, fcm: FcmProvider) -> None:
+    names = ("from", "message_type", "google.ttl", "gcm.x", "googled", "to", "fromage")
+    assert (await fcm.send(outgoing("a", data=dict.fromkeys(names, "x")))).verdict is Verdict.ACCEPTED
+    assert set(fake.pushes[0].message["data"]) == {"to", "fromage", "kind", "delivery"}
+
+
 async def test_redirects_are_not_followed(fake: FakeFcm, fcm: FcmProvider) -> None:
     fake.faults.append(Fault(status=307, body="", location=f"{fake.url}/elsewhere"))
     assert (await fcm.send(outgoing("a"))).verdict is Verdict.MISCONFIGURED

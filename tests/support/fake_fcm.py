@@ -166,6 +166,8 @@ class FakeFcm(FakeProvider):
             return self.failed(400, "", "message.android.ttl")
         if message.android.priority not in {"HIGH", "NORMAL"}:
             return self.failed(400, "", "message.android.priority")
+        if any(re.fullmatch(r"from|message_type|(google|gcm).*", name) for name in message.data):
+            return self.failed(400, "INVALID_ARGUMENT")  # the same as for a bad token
         if code := self.broken.get(message.token):
             return self.failed(CODES[code], code)
         return None

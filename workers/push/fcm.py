@@ -22,6 +22,8 @@ PAYLOAD_MAX_BYTES = 4_096
 TTL_MAX_S = 28 * 86_400
 MARGIN_S = 1.0  # within SEND_MAX_S, for what is done before and after asking
 ELLIPSIS = "…"
+RESERVED = frozenset({"from", "message_type"})  # FCM refuses a message whose data have such a name
+RESERVED_BEGINNINGS = ("google", "gcm")
 
 
 class FcmProvider:
@@ -90,13 +92,22 @@ def encode_message(outgoing: Outgoing, now_s: int) -> bytes | None:
     return cut(count) if count >= 0 else None
 
 
+def _is_reserved(name: str) -> bool:
+    """An app's owner may well call something so: better a push without it than none."""
+    return name in RESERVED or name.startswith(RESERVED_BEGINNINGS)
+
+
 def _encode(outgoing: Outgoing, text: str, now_s: int) -> bytes:
     content = outgoing.content
     ttl_s = min(max(outgoing.ttl_s, 0), TTL_MAX_S)
     message: dict[str, Any] = {
         "token": outgoing.to,
         "notification": {"title": content.title, "body": text},
-        "data": {**content.data, "kind": content.kind, "delivery": outgoing.id},
+        "data": {
+            **{name: text for name, text in content.data.items() if not _is_reserved(name)},
+            "kind": content.kind,
+            "delivery": outgoing.id,
+        },
         "android": {
             "priority": "HIGH" if content.is_urgent else "NORMAL",
             "ttl": f"{ttl_s}s",

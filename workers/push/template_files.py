@@ -25,7 +25,7 @@ _EXACT = re.compile(r"=(0|[1-9][0-9]{0,5})")
 _TAG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
 
 
-class WrongTemplates(ValueError):
+class WrongTemplates(ValueError):  # noqa: N818  reads as what it is
     """Files of texts are wrong: an argument for each thing that is."""
 
 
