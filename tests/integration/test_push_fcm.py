@@ -14,7 +14,7 @@ from tests.support.push_faults import Fault
 from workers.push import fcm as module
 from workers.push.fcm import FcmProvider
 from workers.push.fcm_settings import FcmSettings
-from workers.push.google_tokens import AccessTokens
+from workers.push.google_tokens import FETCH_MAX_S, AccessTokens
 from workers.push.outgoing import Verdict
 from workers.push.posting import Poster
 
@@ -104,6 +104,18 @@ async def test_who_is_refused_with_a_new_token_is_misconfigured(fake: FakeFcm, f
     assert (answer.verdict, answer.detail) == (Verdict.MISCONFIGURED, "401")
     assert fake.requests.count("/token") == 2
     assert len(fake.requests) == 4, "one more try, and no more"
+
+
+async def test_there_is_no_second_try_beyond_the_time_for_one(
+    fake: FakeFcm, fcm: FcmProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.faults.append(Fault(status=401, body="<html>"))
+    with monkeypatch.context() as soon:
+        soon.setattr(module, "SEND_MAX_S", module.MARGIN_S + FETCH_MAX_S)
+        answer = await fcm.send(outgoing("a"))
+    assert (answer.verdict, answer.is_silent) == (Verdict.RETRY, False)
+    assert (await fcm.send(outgoing("a"))).verdict is Verdict.ACCEPTED
+    assert len(fake.granted) == 2
 
 
 @pytest.mark.parametrize(

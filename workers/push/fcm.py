@@ -14,7 +14,7 @@ from yarl import URL
 
 from workers.push.fcm_settings import FcmSettings
 from workers.push.fcm_verdicts import fcm_answer, is_token_refused
-from workers.push.google_tokens import AccessTokens, NoToken
+from workers.push.google_tokens import FETCH_MAX_S, AccessTokens, NoToken
 from workers.push.outgoing import SEND_MAX_S, Answer, Outgoing, Verdict
 from workers.push.posting import CONNECTIONS_MAX, NoReply, Poster, Reply
 
@@ -63,6 +63,8 @@ class FcmProvider:
             reply = await self._post(token, body, until_s)
             if is_token_refused(reply):
                 self._tokens.drop(token)
+                if until_s - time.monotonic() < FETCH_MAX_S:
+                    return Answer(verdict=Verdict.RETRY, detail=f"{reply.status}, too late for another access token")
                 reply = await self._post(await self._tokens.get(), body, until_s)
         except (NoToken, NoReply) as error:
             return error.answer
