@@ -13,6 +13,7 @@ class Breaker:
 
     def __init__(self) -> None:
         self._failures = 0
+        self._throttled: set[str] = set()
         self._pause_s = 0.0
         self._until = 0.0
         self.opened = 0  # how often
@@ -35,10 +36,18 @@ class Breaker:
     def succeeded(self) -> None:
         """The provider has answered, whatever it thought of the push."""
         self._failures = 0
+        self._throttled.clear()
         self._pause_s = 0.0
 
-    def failed(self, now: float, retry_after_s: float = 0.0) -> None:
-        """No answer, or one that says that it can do nothing now; not before *retry_after_s*."""
+    def failed(self, now: float, retry_after_s: float = 0.0, throttled: str | None = None) -> None:
+        """No answer, or one that says that it can do nothing now; not before *retry_after_s*.
+
+        *throttled*: whose push was one too many. It may be theirs alone, so it counts once for each of them.
+        """
+        if throttled is not None:
+            if throttled in self._throttled:
+                return
+            self._throttled.add(throttled)
         was_open = self.is_open
         self._failures += 1
         if not self.is_open or (was_open and now < self._until):  # what was under way when it opened

@@ -60,7 +60,12 @@ def fcm_answer(reply: Reply) -> Answer:
     if code in _OURS:
         return Answer(verdict=Verdict.MISCONFIGURED, detail=detail)
     if code in _LATER or reply.status in {408, 429} or reply.status >= 500:
-        return Answer(verdict=Verdict.RETRY, detail=detail, retry_after_s=reply.retry_after_s)
+        return Answer(
+            verdict=Verdict.RETRY,
+            detail=detail,
+            retry_after_s=reply.retry_after_s,
+            is_throttled=reply.status == 429,
+        )
     return Answer(verdict=Verdict.REFUSED if reply.status in _REFUSED else Verdict.MISCONFIGURED, detail=detail)
 
 

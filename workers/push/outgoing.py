@@ -53,7 +53,7 @@ class Answer(Struct, frozen=True, kw_only=True):
     """*detail*: for people and logs, without secrets, such as `410 Unregistered`. *retry_after_s*: not sooner than that.
 
     *gone_since_ms*: Unix ms since when the token is dead, if the provider says. *is_silent*: there was no answer at all, so
-    it may have been sent nevertheless. *ref*: the provider's own id.
+    it may have been sent nevertheless. *is_throttled*: too many, perhaps for this one device only. *ref*: the provider's own id.
     """
 
     verdict: Verdict
@@ -62,6 +62,7 @@ class Answer(Struct, frozen=True, kw_only=True):
     retry_after_s: float = 0.0
     gone_since_ms: int | None = None
     is_silent: bool = False
+    is_throttled: bool = False
 
 
 class Provider(Protocol):

@@ -24,9 +24,10 @@ from workers.push.sending import Line
 from workers.push.settings import PushSettings
 from workers.push.texts import Templates
 from workers.push.webhook import WebhookProvider
-from workers.push.webpush import WebPushProvider
+from workers.push.webpush import WebPushProvider, push_service_of
 from workers.retry import Job
 
+SERVERS = {"webpush": push_service_of}  # providers with several servers that fail apart
 DEVICELESS = ("log", "webhook")  # the push itself is all that they are given
 
 
@@ -47,7 +48,8 @@ class Pipeline:
         names = [provider.name for provider in providers]
         asking = Asking(database, reach, names, [name for name in names if name in DEVICELESS], settings.timing)
         self._lines = [
-            Line(provider, database, ring, asking, counts, clock, settings.retry_s) for provider in providers
+            Line(provider, database, ring, asking, counts, clock, settings.retry_s, SERVERS.get(provider.name))
+            for provider in providers
         ]
         composer = Composer(Templates.load(settings.templates))
         self._looking = Looking(database, queue, asking, composer, partial(count_unread, database), self._wake, clock)

@@ -34,6 +34,8 @@ RETRY_FACTOR = 4
 RETRY_MAX_S = 600.0
 CLAIMED_FOR = timedelta(seconds=3 * SEND_MAX_S)  # one before it and its own, and some
 FRESH_MS = 2_000  # what was decided less than that ago is not asked about again
+ALARM_EVERY_S = 60.0  # in the log; the counter has all
+SERVERS_MAX = 1_000  # whose state is remembered
 IDLE_S = 1.0
 AWAY_S = 1.0
 
@@ -54,8 +56,12 @@ class Line:
         counts: PushCounts,
         clock: Callable[[], int],
         retry_s: float,
+        server_of: Callable[[str], str] | None = None,
     ) -> None:
-        """*retry_s*: the most that the first retry waits; each further one up to four times as long."""
+        """*retry_s*: the most that the first retry waits; each further one up to four times as long.
+
+        *server_of* a token, where a provider has several that fail apart: each has a breaker of its own.
+        """
         self._provider = provider
         self._database = database
         self._ring = ring
@@ -63,7 +69,10 @@ class Line:
         self._counts = counts
         self._clock = clock
         self._retry_s = retry_s
+        self._server_of = server_of
         self._breaker = Breaker()
+        self._servers: dict[str, Breaker] = {}
+        self._alarmed_at = -ALARM_EVERY_S
         self._waiting: deque[Try] = deque()  # taken and not begun
         self._has_more = False  # the last claim found as much as it asked for
         self._flying: set[asyncio.Task[None]] = set()
@@ -189,14 +198,27 @@ class Line:
             if self._has_more and len(self._waiting) < self._provider.in_flight_max // 2:
                 self._wake.set()
 
+    def _breaker_of(self, to: str) -> Breaker:
+        if self._server_of is None:
+            return self._breaker
+        server = self._server_of(to)
+        if server not in self._servers and len(self._servers) >= SERVERS_MAX:
+            del self._servers[next(iter(self._servers))]
+        return self._servers.setdefault(server, Breaker())
+
     async def _try(self, each: Try) -> None:
-        is_probe = self._breaker.is_open
         started_ms = self._clock()
         try:
             to = self._address(each)
         except Unreadable as error:
             log.error("a token cannot be read", extra={"reason": str(error)})  # noqa: TRY400  the text says where
             self._end(Outcome(each.id, "failed", "unreadable_token"))
+            return
+        breaker, now = self._breaker_of(to), time.monotonic()
+        is_probe = breaker.is_open
+        if breaker is not self._breaker and not breaker.allowed(now, 0, 1):
+            due = self._now() + timedelta(seconds=breaker.wait_s(now) + random.uniform(0.05, 1.0))  # noqa: S311  jitter
+            self._end(Outcome(each.id, "queued", "provider_away", due, is_void=True))
             return
         outgoing = Outgoing(
             id=each.id,
@@ -206,7 +228,7 @@ class Line:
             ttl_s=max(1, (each.expires_ms - started_ms) // 1000),
         )
         answer = await self._provider.send(outgoing)
-        self._note(answer)
+        self._note(each, answer, breaker)
         self._end(self._outcome(each, answer, started_ms, is_probe))
 
     def _address(self, each: Try) -> str:
@@ -216,16 +238,19 @@ class Line:
             return each.token.decode()
         return self._ring.open(each.token, "devices", "token", each.device)
 
-    def _note(self, answer: Answer) -> None:
+    def _note(self, each: Try, answer: Answer, breaker: Breaker) -> None:
         name = self._provider.name
         self._counts.tries[name, "silent" if answer.is_silent else answer.verdict] += 1
         if answer.verdict is Verdict.RETRY:
-            self._breaker.failed(time.monotonic(), answer.retry_after_s)
+            throttled = each.user if answer.is_throttled else None
+            breaker.failed(time.monotonic(), answer.retry_after_s, throttled)
         else:
-            self._breaker.succeeded()
+            breaker.succeeded()
         if answer.verdict is Verdict.MISCONFIGURED:
             self._counts.misconfigured[name] += 1
-            log.error("a provider refuses our configuration", extra={"provider": name, "answer": answer.detail})
+            if time.monotonic() >= self._alarmed_at + ALARM_EVERY_S:
+                self._alarmed_at = time.monotonic()
+                log.error("a provider refuses our configuration", extra={"provider": name, "answer": answer.detail})
 
     def _outcome(self, each: Try, answer: Answer, started_ms: int, is_probe: bool) -> Outcome:
         verdict, detail = answer.verdict, answer.detail or None

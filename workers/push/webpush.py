@@ -146,8 +146,21 @@ def webpush_answer(reply: Reply) -> Answer:
     if reply.status in _GONE:
         return Answer(verdict=Verdict.GONE, detail=detail)
     if reply.status in {408, 429} or reply.status >= 500:
-        return Answer(verdict=Verdict.RETRY, detail=detail, retry_after_s=reply.retry_after_s)
+        return Answer(
+            verdict=Verdict.RETRY,
+            detail=detail,
+            retry_after_s=reply.retry_after_s,
+            is_throttled=reply.status == 429,
+        )
     return Answer(verdict=Verdict.MISCONFIGURED, detail=detail)  # 413, too: we send no more than any service must take
+
+
+def push_service_of(to: str) -> str:
+    """Whose endpoint a subscription has: each service may be away while the others are not."""
+    try:
+        return str(URL(msgspec.json.decode(to, type=Subscription).endpoint).origin())
+    except (msgspec.MsgspecError, ValueError):
+        return ""
 
 
 def _refused(detail: str) -> Answer:
