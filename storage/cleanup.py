@@ -77,6 +77,12 @@ _PUSHES = {
             select id from deliveries where created_at < $1 limit $2 for update skip locked
         )
     """,
+    "bursts": """
+        delete from bursts where ctid = any (array(
+            select ctid from bursts where due_at is null and coalesce(sent_at, '-infinity') < $1
+            limit $2 for update skip locked
+        ))
+    """,  # each notification of its own has one
 }
 
 

@@ -109,6 +109,7 @@ OLD_PUSHES = {
     "deliveries": "(id, push_id, user_id, provider, kind, first_seq, last_seq, content, state, expires_at, created_at)"
     " select gen_random_uuid(), gen_random_uuid(), $2, 'log', 'hug.received', 1, 1, '{}', 'accepted', $1, $1"
     " from generate_series(1, $3)",
+    "bursts": "(user_id, kind, channel, sent_at) select $2, 'notice:' || n, 'push', $1 from generate_series(1, $3) n",
     "removed_tokens": "(provider, at) select 'fcm', $1 from generate_series(1, $3)",
 }
 
@@ -129,3 +130,19 @@ async def test_what_is_told_of_pushes_goes_in_batches(database_url: str, table: 
         deleted = await cleanup.delete_old_pushes(database, NOW)
         assert {name: number for name, number in deleted.items() if number} == {table: count}
         assert await database.fetchval(f"select count(*) from {table}") == count  # noqa: S608  names from above
+
+
+async def test_what_waits_to_be_pushed_stays_however_old_it_is(database_url: str) -> None:
+    async with Database(database_url) as database:
+        (ana,) = await make_users(database, 1)
+        for kind, due, sent in (
+            ("waits", NOW, None),
+            ("waits again", NOW, 99),
+            ("done", None, 99),
+            ("never sent", None, None),
+        ):
+            sent_at = NOW - timedelta(days=sent) if sent is not None else None
+            await database.execute("insert into bursts values ($1, $2, 'push', $3, $4)", ana, kind, due, sent_at)
+        assert (await cleanup.delete_old_pushes(database, NOW))["bursts"] == 2
+        rows = await database.fetch("select kind from bursts order by kind")
+        assert [row["kind"] for row in rows] == ["waits", "waits again"]

@@ -68,15 +68,15 @@ def gist_of(kind: str, at: datetime, body: bytes) -> Gist | None:
         log.exception("an event cannot be read", extra={"kind": kind})
         return None
     expires_at = at + rule.ttl
+    ends_at = event.expires_at.astimezone(UTC) if event.expires_at is not None else expires_at
     if kind != NOTIFICATION:
+        expires_at = min(expires_at, ends_at)  # a request that nobody can answer any more wakes nobody
         return _gist(kind, kind, rule.category or Category.INSIGHTS, kind, event, expires_at)
     if event.change != NEW or event.about is None or event.about not in TOPICS or event.category not in _CATEGORIES:
         return None
     # Each says something of its own: only what its sender wants replaced is merged.
     own = event.collapse_key or (event.id or "").replace("-", "")
-    if event.expires_at is not None:
-        expires_at = event.expires_at.astimezone(UTC)
-    return _gist(event.about, f"{event.about}:{own}", Category(event.category), own, event, expires_at)
+    return _gist(event.about, f"{event.about}:{own}", Category(event.category), own, event, ends_at)
 
 
 def _gist(topic: str, burst: str, category: Category, collapse: str, event: _Event, expires_at: datetime) -> Gist:
