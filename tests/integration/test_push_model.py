@@ -22,7 +22,7 @@ from tests.support.push_model import (
 from tests.support.push_stage import MERGE_MS, PushStage, push_stage
 from workers.push.outgoing import Answer, Outgoing, Verdict
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
 NEVER = {"acked", "read", "undone", "blocked", "muted", "switched_off", "no_device"}
 SEEN = {"acked", "read", "undone"}
