@@ -113,3 +113,17 @@ async def test_nobody_is_sure_while_redis_is_away(own_redis: Callable[[], Killab
         server.kill()
         assert await reach.presence(["ana", "bo"], SURE_MS) == dict.fromkeys(["ana", "bo"], Presence.UNKNOWN)
         assert await reach.presence([], SURE_MS) == {}
+
+
+async def test_since_when_nobody_is_sure(redis: RedisLink, reach: Reach, redis_url: str) -> None:
+    assert reach.unsure_since_ms == NOW_MS
+    await reach.presence(["ana"], SURE_MS - 1_000)
+    assert reach.unsure_since_ms == SURE_MS - 1_000, "nobody has asked for so long that it is another time"
+    await reach.presence(["ana"], SURE_MS - 1)
+    assert reach.unsure_since_ms == SURE_MS - 1_000
+    await reach.presence(["ana"], SURE_MS)
+    assert reach.unsure_since_ms is None
+    flush(redis_url)
+    for ms in (1, 5_000, 10_000):
+        await reach.presence(["ana"], SURE_MS + ms)
+        assert reach.unsure_since_ms == SURE_MS + 1
