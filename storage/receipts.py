@@ -25,7 +25,8 @@ RETRY_S = 1.0
 log = logging.getLogger("hugmood.receipts")
 
 # Two statements, so that no head is locked while hugs are marked: commits wait for heads. Should the second fail,
-# the first is repeated and finds nothing to do.
+# the first is repeated and finds nothing to do. In the order of users, as other nodes, to which the same people's other
+# devices ack the same hugs.
 _DELIVERED = """
 with input as (
     select * from unnest($1::uuid[], $2::bigint[], $4::text[], $5::boolean[]) as t(user_id, seq, device, is_open)
@@ -34,6 +35,7 @@ with input as (
            i.is_open and not exists (select from privacy p where p.user_id = h.user_id and not p.shares_receipts) as is_open
     from inbox_heads h join input i using (user_id)
     where least(i.seq, h.seq) > h.acked_seq
+    order by h.user_id
 ), marked as (
     update hugs g set acked_at = $3::timestamptz, acked_by = news.device, delivered_at = case
         when g.delivered_at is null and g.undone_at is null and news.is_open

@@ -211,3 +211,21 @@ async def test_what_was_delivered_by_being_seen_is_not_told_again(database: Data
     assert await acked(database, Hidden(), bo, 1) == []
     assert (await view(database, ana, hug)).delivered_ms == NOW_MS + 2
     assert await acks_of(database, hug) == [(NOW_MS + 1, "phone")]
+
+
+async def test_two_nodes_to_which_the_same_people_ack_do_not_lock_each_other_out(database: Database) -> None:
+    ana, *people = await make_users(database, 6)
+    hugs = [(await send(database, ana, user, 1))[0] for user in people]
+
+    async def ack(users: Sequence[str]) -> None:
+        async with Receipts(database, Hidden(), lambda: NOW_MS, lambda _receipts, _now_ms: None) as receipts:
+            for user in users:
+                receipts.ack(user, 1, "phone")
+
+    async with database.transaction() as connection:
+        await connection.execute("select from hugs where id = $1 for update", hugs[2])
+        nodes = [asyncio.create_task(ack(users)) for users in (people, people[::-1])]
+        while await database.fetchval("select count(*) from pg_locks where not granted") < 2:  # noqa: ASYNC110  PostgreSQL tells nobody
+            await asyncio.sleep(0.01)
+    await asyncio.gather(*nodes)
+    assert await acks_of(database, *hugs) == [(NOW_MS, "phone")] * 5
