@@ -92,7 +92,7 @@ class Counted(Struct, frozen=True):
 
 
 async def count_settled(database: Database, users: Sequence[str]) -> dict[str, tuple[int, bool]]:
-    """`count_unread` as soon as the changes that are under way are over. Raises: Unavailable."""
+    """`count_unread` once the changes that are under way, but for the first ever of a user, are over. Raises: Unavailable."""
     await database.fetch("select from notification_reads where user_id = any($1::uuid[]) for share", users)
     return await count_unread(database, users)
 

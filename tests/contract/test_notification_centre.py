@@ -10,8 +10,9 @@ import pytest
 
 from domain.preferences import Preferences
 from domain.times import from_ms, rfc3339
+from protocol.codec import encode_body
 from protocol.group_events import GroupStarted
-from storage.inbox import load_after
+from storage.inbox import NewEvent, append_within, load_after
 from storage.locked_centre import MARKS_KEPT_FOR, LockedCentre, locked_centre
 from storage.notification_centre import COUNTED_MAX, count_settled, count_unread, load_lines
 from storage.postgres import Database
@@ -217,3 +218,45 @@ async def test_old_marks_go_when_all_is_read(database: Database) -> None:
     async with locked_centre(database, ana, LATER + MARKS_KEPT_FOR + timedelta(seconds=1)) as centre:
         await centre.read_all()
     assert [row["seq"] for row in await database.fetch("select seq from notification_marks")] == [new]
+
+
+async def until_one_waits(database: Database) -> None:
+    async with asyncio.timeout(15):
+        while not await database.fetchval("select exists (select from pg_locks where not granted)"):  # noqa: ASYNC110  PostgreSQL says nothing
+            await asyncio.sleep(0.01)
+
+
+async def test_what_arrives_while_it_is_counted_is_counted(database: Database) -> None:
+    (ana,) = await make_users(database, 1)
+    first, _ = await add(database, ana, FRIEND, FRIEND)
+    async with database.transaction() as connection:
+        arriving = NewEvent(ana, "friend.requested", encode_body(FRIEND))
+        (arrived,) = await append_within(connection, [arriving])
+        reading = asyncio.create_task(read(database, ana, first))
+        await until_one_waits(database)
+    (event,) = await reading
+    assert event["unread"] == 2
+    (stored,) = await load_after(database, [(ana, arrived.seq)], 100)
+    assert msgspec.json.decode(stored.body) == event
+
+
+async def test_a_settled_count_waits_for_the_change_that_is_under_way(database: Database) -> None:
+    (ana,) = await make_users(database, 1)
+    seq, before = await add(database, ana, FRIEND, FRIEND)
+    await read(database, ana, before)
+    async with locked_centre(database, ana, LATER) as centre:
+        await centre.read([seq])
+        counting = asyncio.create_task(count_settled(database, [ana]))
+        await until_one_waits(database)
+        assert await count_unread(database, [ana]) == {ana: (1, False)}
+    assert await counting == {ana: (0, False)}
+
+
+async def test_what_has_left_the_inbox_is_gone(database: Database) -> None:
+    ana, eve = await make_users(database, 2)
+    (_, old), (_, kept) = await add_hugs(database, eve, ana, 2)
+    await database.execute("delete from inbox where user_id = $1 and seq <= $2", ana, old)
+    assert await listed(database, ana) == [kept]
+    assert await unread(database, ana) == 1
+    await database.execute("delete from inbox")
+    assert await unread(database, ana) == 0
