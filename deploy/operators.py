@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Protocol
 from uuid import UUID
 
-from deploy.arguments import COUNT_MAX, add_data, add_tokens, day, number
+from deploy.arguments import COUNT_MAX, add_data, add_tokens, day, number, seconds
 from domain.api_keys import NAME_MAX, Scope
 
 LISTED = 50
 ID_MAX = 2**63 - 1
 BATCH_ROWS = 500
 WAIT_MS = 20
+WATCHED_S = 15.0
 DEMO_DAYS_MAX = 3_660
 DEMO_PEOPLE = Path("demo-people.jsonl")
 
@@ -115,6 +116,9 @@ def _add_api_keys(actions: Commands, data: Path) -> None:
 
 def _add_send_test_push(add: argparse.ArgumentParser, data: Path) -> None:
     add.add_argument("user", metavar="USER", help="an id or a username")
+    add.add_argument(
+        "--within", type=seconds, default=WATCHED_S, metavar="SECONDS", help="how long to watch it (%(default)s)"
+    )
     add_data(add, data)
 
 

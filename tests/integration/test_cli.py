@@ -33,6 +33,8 @@ COMMANDS = (
     "outage",
     "demo-data",
     "api-keys",
+    "send-test-push",
+    "trace",
 )
 
 
