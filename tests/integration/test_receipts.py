@@ -43,6 +43,12 @@ async def acked(database_url: str, person: Person, seq: int) -> None:
         await connection.close()
 
 
+async def trace(hub: HubProcess, person: Person, hug_id: str) -> list[tuple[str, str | None]]:
+    """What became of a hug and on which device, as *person* may know it."""
+    steps = (await rest(hub, person, "GET", f"/v1/hugs/{hug_id}/trace"))["steps"]
+    return [(step["what"], step.get("device")) for step in steps if not step["what"].startswith(("push", "waiting"))]
+
+
 @pytest.mark.parametrize(
     ("sender_shares", "recipient_shares", "is_invisible"), list(product([True, False], [True, False], [False, True]))
 )
@@ -79,6 +85,23 @@ async def test_who_is_told(
         listed = (await rest(one, ana, "GET", "/v1/hugs?direction=sent"))["items"]
         assert listed == [record]
         assert (await rest(two, bo, "GET", f"/v1/hugs/{hug_id}"))["state"] == "seen", "to the one who has seen it"
+        assert await trace(two, bo, hug_id) == [("accepted", None), ("acked", "laptop"), ("seen", None)]
+        theirs = [("accepted", None), *([("delivered", None), ("seen", None)] if may_know else [])]
+        assert await trace(one, ana, hug_id) == theirs
+
+
+async def test_who_comes_back_with_it_has_acked_it(start_hub: StartHub, database_url: str) -> None:
+    hub = await start_hub()
+    ana, bo = await make_friends(database_url, 2)
+    async with await Wire.log_in(hub.url, ana.access_token) as at_ana:
+        first, second = await hug(at_ana, bo), await hug(at_ana, bo)
+    await rest(hub, bo, "GET", "/v1/poll?after=1&device=watch&wait=0")
+    await acked(database_url, bo, 1)
+    assert await trace(hub, bo, first) == [("accepted", None), ("acked", "watch")]
+    assert await trace(hub, bo, second) == [("accepted", None)]
+    await rest(hub, bo, "POST", "/v1/ack", {"seq": 2})
+    await acked(database_url, bo, 2)
+    assert await trace(hub, bo, second) == [("accepted", None), ("acked", None)], "nobody said which device it was"
 
 
 async def test_what_changed_does_not_betray_what_is_not_told(start_hub: StartHub, database_url: str) -> None:
