@@ -20,7 +20,7 @@ class Unacked:
         """*notify* is given users of whom something was not acked for *after_s*, or who left without having acked it."""
         self._node = node
         self._notify = notify
-        self._seconds: deque[dict[str, int]] = deque({} for _ in range(after_s + 1))
+        self._seconds: deque[dict[str, int]] = deque({} for _ in range(after_s))
         node.on_left_unacked = self._left
 
     def _left(self, user: str) -> None:
