@@ -41,12 +41,16 @@ class PushQueue:
         """Have a worker look at *users* soon. Never raises and never waits."""
         if len(self._users) < WAITING_MAX:
             self._users.update(users)
-            self._waking.soon()
+        self._waking.soon()
 
     async def _ask(self) -> bool:
         users, self._users = self._users, set()
         if users:
-            await self._redis.call("SADD", keys.PUSH_USERS, *users)
+            try:
+                await self._redis.call("SADD", keys.PUSH_USERS, *users)
+            except Unavailable:
+                self._users |= users  # they go with the next who are added
+                raise
         # Another id every `LOOK_MAX_S`, so that a worker that died with the job holds nobody up.
         return await self._jobs.enqueue(Queue.PUSH, LOOK, job_id=f"look:{self._name}:{int(time.time() / LOOK_MAX_S)}")
 
