@@ -80,6 +80,14 @@ RUNS = (
         ("--moods", "200", "--users", "20"),
         {"moods_per_s": targets.MOODS_PER_S},
     ),
+    *(
+        Run("push", ("--provider", provider), ("--pushes", "40"), {"pushes_per_s": target})
+        for provider, target in (
+            ("fcm", targets.FCM_PUSHES_PER_S),
+            ("apns", targets.APNS_PUSHES_PER_S),
+            ("webpush", targets.WEBPUSH_PUSHES_PER_S),
+        )
+    ),
     Run(
         "idle",
         ("--sessions", "10000", "--seconds", "5"),

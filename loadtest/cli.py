@@ -132,7 +132,10 @@ def _server(
         hubs = options.hubs = options.hubs or scenario.hubs
         progress.say(f"starting {hubs} hub{'s' if hubs > 1 else ''}, PostgreSQL and Valkey in a temporary folder …")
         people = scenario.people() + scenario.people() % 2
-        with own_stack(hubs, people, options.workers, scenario.friends()) as (stack, made):
+        with (
+            scenario.beside() as settings,
+            own_stack(hubs, people, options.workers, scenario.friends(), settings) as (stack, made),
+        ):
             yield stack, made, hubs
         return
     if not options.people or not (options.url or options.ready_file):

@@ -91,7 +91,10 @@ class Conductor:
         self._sampling = asyncio.Lock()
 
     def _pids(self) -> Mapping[str, Sequence[int]]:
-        return {**self.stack.pids(), "load": [os.getpid(), *(child.pid for child in self._children)]}
+        return {
+            **self.stack.pids(),
+            "load": [os.getpid(), *(child.pid for child in self._children), *self.scenario.pids()],
+        }
 
     @property
     def load_pids(self) -> list[int]:

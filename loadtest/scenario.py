@@ -9,7 +9,8 @@ conductor, what the conductor must know is in counts, histograms and the replies
 import argparse
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from msgspec import Struct
@@ -127,6 +128,15 @@ class Scenario:
     def sessions(self) -> int:
         """How many sessions are open at the same time, at most."""
         return self.people()
+
+    @contextmanager
+    def beside(self) -> Iterator[Mapping[str, str]]:
+        """What runs besides, from before the server of --up starts until after its end; the settings it is started with."""
+        yield {}
+
+    def pids(self) -> Sequence[int]:
+        """Processes of the scenario's own, which count as load."""
+        return ()
 
     def choose(self, people: Sequence[Person]) -> list[Person]:
         """Who of all *people* takes part. Raises: ValueError if those who are needed are not among them."""

@@ -8,11 +8,9 @@ that of the rows.
 
 import argparse
 import asyncio
-import os
 import signal
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 
 from loadtest.arguments import AS_IT_GOES, count, rate_or_max
 from loadtest.clients.abreast import settled
@@ -23,6 +21,7 @@ from loadtest.conductor import Conductor, Span
 from loadtest.results import Row
 from loadtest.rows import KIND_NAMES, bounded, latency_keys, latency_rows
 from loadtest.scenario import Load, Orders, Scenario
+from loadtest.server.holding import held, send_signal
 from loadtest.server.meter import KINDS
 from loadtest.server.stored_moods import judge_kept, load_kept
 from loadtest.targets import MOODS_PER_S
@@ -252,7 +251,7 @@ class Moods(Scenario):
     async def _let_go(self, workers: Sequence[int]) -> None:
         await asyncio.sleep(LEAD_S)
         self._went_on = time.perf_counter()
-        _signal(workers, signal.SIGCONT)
+        send_signal(workers, signal.SIGCONT)
 
     def rows(self, conductor: Conductor) -> list[Row]:
         """At full speed the rate has a target, and latencies would be those of our queue; what hubs did for it is counted in."""
@@ -295,19 +294,3 @@ def _cpu_rows(spans: Sequence[Span]) -> list[Row]:
         for kind in KINDS
         if saved and all(kind in span.cpu_s for span in spans)
     ]
-
-
-@contextmanager
-def held(pids: Sequence[int]) -> Iterator[None]:
-    """They do nothing in the block, unless they are told to go on; behind it they do, whatever happened."""
-    _signal(pids, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        _signal(pids, signal.SIGCONT)
-
-
-def _signal(pids: Sequence[int], signum: signal.Signals) -> None:
-    for pid in pids:
-        with suppress(ProcessLookupError):  # it has ended: what is missing then will tell
-            os.kill(pid, signum)

@@ -1,13 +1,14 @@
 """The server under test: one of our own, in a folder that is thrown away, or one that runs already."""
 
 import ctypes
+import os
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -21,6 +22,7 @@ START_WITHIN_S = 120.0
 STOP_WITHIN_S = 60.0
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _libc = ctypes.CDLL(None)  # before any fork: between fork and exec nothing may be loaded
+NO_SETTINGS: Mapping[str, str] = {}
 COMMAND = Path(sys.executable).with_name("hugmood")
 
 
@@ -75,9 +77,12 @@ def load_ready(path: Path) -> Stack:
 
 
 @contextmanager
-def own_stack(hubs: int, count: int, workers: int = 1, friends: int = 1) -> Iterator[tuple[Stack, list[Person]]]:
+def own_stack(
+    hubs: int, count: int, workers: int = 1, friends: int = 1, settings: Mapping[str, str] = NO_SETTINGS
+) -> Iterator[tuple[Stack, list[Person]]]:
     """`hugmood up` in a temporary folder, with limits off, and *count* people with *friends* each. Raises: StackFailed."""
-    with temporary_folder() as folder, hugmood_up(folder, "--hubs", str(hubs), "--workers", str(workers)) as ready:
+    options = ("--hubs", str(hubs), "--workers", str(workers))
+    with temporary_folder() as folder, hugmood_up(folder, *options, settings=settings) as ready:
         data, people = str(folder / "data"), folder / "people.jsonl"
         _run("people", "make", "--data", data, "--count", str(count), "--friends", str(friends), "--out", str(people))
         yield load_ready(ready), load_people(people)
@@ -95,7 +100,7 @@ def temporary_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def hugmood_up(folder: Path, *options: str) -> Iterator[Path]:
+def hugmood_up(folder: Path, *options: str, settings: Mapping[str, str] = NO_SETTINGS) -> Iterator[Path]:
     """`hugmood up` with its data in *folder* and limits off, until the end; its ready file. Raises: StackFailed."""
     ready, log = folder / "ready.json", folder / "up.log"
     ready.unlink(missing_ok=True)
@@ -103,7 +108,8 @@ def hugmood_up(folder: Path, *options: str) -> Iterator[Path]:
     # A session of its own: Ctrl-C is for us, and the order of stopping is ours. When we are killed it stops by itself.
     with log.open("wb") as output:
         process = subprocess.Popen(
-            ("env", "HUGMOOD_LIMITS=off", *up),
+            up,
+            env={**os.environ, "HUGMOOD_LIMITS": "off", **settings},
             stdout=output,
             stderr=output,
             start_new_session=True,

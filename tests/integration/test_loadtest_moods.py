@@ -11,6 +11,7 @@ import pytest
 
 from loadtest.results import Result
 from loadtest.scenarios import moods
+from loadtest.server.holding import held
 from loadtest.server.stack import COMMAND
 from tests.support.lying_hub import Command, Line, LyingHub, lying_hub, opened, orders
 
@@ -60,7 +61,7 @@ def test_whoever_is_held_goes_on_behind_the_block() -> None:
 
 
 def _fail_while_held(pid: int) -> None:
-    with moods.held([pid]):
+    with held([pid]):
         while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
             time.sleep(0.01)
         raise ValueError("in the middle")
