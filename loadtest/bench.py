@@ -82,11 +82,7 @@ RUNS = (
     ),
     *(
         Run("push", ("--provider", provider), ("--pushes", "40"), {"pushes_per_s": target})
-        for provider, target in (
-            ("fcm", targets.FCM_PUSHES_PER_S),
-            ("apns", targets.APNS_PUSHES_PER_S),
-            ("webpush", targets.WEBPUSH_PUSHES_PER_S),
-        )
+        for provider, target in targets.PUSHES_PER_S.items()
     ),
     Run(
         "idle",

@@ -43,16 +43,12 @@ UNICAST_CPU_US = Target("unicast_cpu_us", "ephemeral unicast over two hubs: CPU 
 HUG_HUB_CPU_US = Target("hug_cpu_us", "durable hug over two hubs: CPU of both", "µs", 35.0, 20.0, is_cost=True)
 HUGS_PER_S = Target("hugs_per_s", "durable hugs, as fast as they go", "/s", 15_000.0, 35_000.0, more_is_better=True)
 MOODS_PER_S = Target("moods_per_s", "moods through one worker", "/s", 10_000.0, 30_000.0, more_is_better=True)
-PUSHES_PER_S = Target("pushes_per_s", "pushes through one worker", "/s", 1_000.0, 3_000.0, more_is_better=True)
-FCM_PUSHES_PER_S = Target(
-    "fcm_pushes_per_s", "pushes through FCM and one worker", "/s", 1_000.0, 3_000.0, more_is_better=True
-)
-APNS_PUSHES_PER_S = Target(
-    "apns_pushes_per_s", "pushes through APNs and one worker", "/s", 1_000.0, 3_000.0, more_is_better=True
-)
-WEBPUSH_PUSHES_PER_S = Target(
-    "webpush_pushes_per_s", "pushes through Web Push and one worker", "/s", 1_000.0, 3_000.0, more_is_better=True
-)
+PUSHES_PER_S = {
+    provider: Target(
+        f"{provider}_pushes_per_s", f"pushes through {name}, one worker", "/s", 1_000.0, 3_000.0, more_is_better=True
+    )
+    for provider, name in (("fcm", "FCM"), ("apns", "APNs"), ("webpush", "Web Push"))
+}
 OK_P99_MS = Target("ok_p99_ms", "ok for a hug, at 5,000/s, p99", "ms", 10.0, 5.0)
 DELIVERY_P99_MS = Target("delivery_p99_ms", "delivery of a hug, two nodes, at 5,000/s, p99", "ms", 20.0, 8.0)
 SESSION_KIB = Target("session_kib", "memory of an idle session", "KiB", 2.5, 1.6, is_cost=True)

@@ -25,7 +25,7 @@ from loadtest.rows import KIND_NAMES, bounded
 from loadtest.scenario import Load, Orders, Scenario
 from loadtest.server.holding import held, send_signal
 from loadtest.server.meter import KINDS
-from loadtest.server.stored_pushes import load_states
+from loadtest.server.stored_pushes import judge_pushes, load_states
 from loadtest.sinks.counting import Taken
 from loadtest.sinks.sink import PROVIDERS, Sink, browser_keys, running_sink
 from loadtest.targets import PUSHES_PER_S
@@ -230,17 +230,8 @@ class Push(Scenario):
 
     async def _judge(self, conductor: Conductor, total: int) -> None:
         await asyncio.sleep(CALM_S)  # for what comes twice, and for what is still being written down
-        taken = await self._taken()
-        if taken.devices != total:
-            conductor.problems.append(f"{total - taken.devices} of {total} devices were never pushed to")
-        if taken.pushes != taken.devices:
-            conductor.problems.append(
-                f"{taken.pushes - taken.devices} pushes were doubled; one device got {taken.most}"
-            )
-        if conductor.stack.database_url:
-            states = await load_states(conductor.stack.database_url)
-            if states != {"accepted": total}:
-                conductor.problems.append(f"{total} deliveries should be accepted, and these are stored: {states}")
+        url = conductor.stack.database_url
+        conductor.problems += judge_pushes(total, await self._taken(), await load_states(url) if url else None)
 
     def rows(self, conductor: Conductor) -> list[Row]:
         """What one worker does, and what that costs everybody."""
@@ -248,7 +239,13 @@ class Push(Scenario):
         lasted = max(self._last_at - self._went_on, 0.0) or running.seconds
         through = "one worker" if len(conductor.stack.pids()["worker"]) == 1 else "all workers"
         return [
-            bounded("pushes_per_s", f"pushes through {through}", self._pushes / lasted, "/s", PUSHES_PER_S),
+            bounded(
+                "pushes_per_s",
+                f"pushes through {through}",
+                self._pushes / lasted,
+                "/s",
+                PUSHES_PER_S[self.options.provider],
+            ),
             Row(
                 "queued_per_s",
                 "hugs stored before",
