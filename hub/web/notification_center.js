@@ -22,7 +22,7 @@ export class NotificationCenter {
   #list = element("ul", { class: "list notes", "aria-labelledby": "notifications-heading" });
   #empty = element("div", { class: "empty empty--large", hidden: true }, icon("bell", "icon icon--large"), element("p"));
   #more = element("button", { class: "button button--wide", type: "button", text: "Show older ones", hidden: true });
-  #readAll = element("button", { class: "button button--small", type: "button" }, icon("checks"), element("span", { text: "Mark all as read" }));
+  #readAll = element("button", { class: "button button--small", type: "button" }, icon("checks"), element("span", { text: "Mark all read" }));
   #problem = element("p", { class: "problem", role: "alert" });
   #filters;
   #dialog;
@@ -174,18 +174,14 @@ export class NotificationCenter {
   }
 
   async #remove(id) {
+    const row = this.#list.querySelector(`[data-key="${id}"]`);
+    const near = row?.nextElementSibling ?? row?.previousElementSibling;
     const isDone = await this.#attempt(() => this.#notifications.remove(id));
     if (!isDone) return;
-    this.#giveFocusOn(id);
     this.#items = this.#items.filter((notification) => notification.id !== id);
     this.#show();
-  }
-
-  /** To the one below or above, so that the next can be deleted too. */
-  #giveFocusOn(id) {
-    const row = this.#list.querySelector(`[data-key="${id}"]`);
-    if (!row?.contains(document.activeElement)) return;
-    (row.nextElementSibling ?? row.previousElementSibling)?.querySelector(".button--icon").focus();
+    // The focus goes on to the next one, so that it can be deleted too; unless the person has taken it elsewhere.
+    if (near?.isConnected && document.activeElement === byId("notifications-heading")) near.querySelector(".button--icon").focus();
   }
 
   async #attempt(work) {

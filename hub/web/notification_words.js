@@ -13,12 +13,10 @@ const ICONS = new Map([
   ["account", "shield"],
 ]);
 
+const UNKNOWN = "There is news for you";
+
 /** Of the security of the account, by `about`. */
-const ACCOUNT = new Map([
-  ["password_changed", "Your password was changed"],
-  ["email_changed", "Your e-mail address was changed"],
-  ["new_login", "Somebody has logged in to your account"],
-]);
+const ACCOUNT = new Map([["password_changed", "Your password was changed"]]);
 
 /**
  * @typedef {{id: string, name: string}} Person
@@ -54,20 +52,23 @@ export function iconOf(category) {
   return ICONS.get(category) ?? "bell";
 }
 
-/** @param {import("./notifications.js").Notification} notification @returns {Words} */
+/** @param {{kind: string, event: any}} notification @returns {Words} */
 export function wordsOf({ kind, event }) {
-  return WORDS[kind]?.(event) ?? { who: null, text: "There is news for you" };
+  return WORDS[kind]?.(event) ?? { who: null, text: UNKNOWN };
 }
 
-function reminder({ about = "", title, body, data = {} }) {
-  if (title) return { who: null, text: title, saying: body };
-  const { days, name } = data;
-  const words = {
-    streak: days ? `Your streak of ${days} days ends tonight` : "Your streak ends tonight",
-    group: name ? `“${name}” begins soon` : "A group hug begins soon",
-    request: "A request for a hug ends soon",
-  }[about.split(".")[0]];
-  return { who: null, text: words ?? "There is news for you", saying: body };
+/** Of the app's own server, which has words of its own, or a reminder. @returns {Words} */
+function reminder({ about, title, body, data = {} }) {
+  switch (about) {
+    case "streak.at_risk":
+      return { who: null, text: `${data.days} days in a row end tonight, unless you log a mood` };
+    case "group.starting":
+      return { who: null, text: "A group hug begins soon", saying: `Begins ${dayAndTime(data.starts_at)}` };
+    case "request.expiring":
+      return { who: null, text: "Somebody still waits for your hug", saying: `Until ${dayAndTime(data.ends_at)}` };
+    default:
+      return { who: null, text: title || UNKNOWN, saying: body };
+  }
 }
 
 /**
@@ -75,7 +76,7 @@ function reminder({ about = "", title, body, data = {} }) {
  * @typedef {{part: string, ids: string[]}} Target
  */
 
-/** @param {import("./notifications.js").Notification} notification @returns {Target | null} */
+/** @param {{kind: string, event: any}} notification @returns {Target | null} */
 export function targetOf({ kind, event }) {
   if (kind === "notification") return targetFor(event.about ?? "", event.data ?? {});
   const { id, hug, hugs, from, user } = event;
@@ -84,12 +85,16 @@ export function targetOf({ kind, event }) {
 }
 
 /**
- * Of a push: *kind* is that of the event, or what a reminder is about, and the ids are named by what they are of.
- * @param {string} kind
- * @param {{hug?: string, hugs?: string[], request?: string, group?: string, user?: string}} ids
- * @returns {Target | null} null: there is nothing but the notification itself
+ * Of a push: its `kind` is that of the event, or what a reminder is about.
+ * @param {{kind?: string, id?: string, hug?: string, request?: string, group?: string}} data
+ * @returns {Target | null}
  */
-export function targetFor(kind, { hug, hugs, request, group, user }) {
+export function targetOfPush({ kind = "", ...ids }) {
+  return KINDS.includes(kind) ? targetOf({ kind, event: ids }) : targetFor(kind, ids);
+}
+
+/** @returns {Target | null} null: there is nothing but the notification itself */
+function targetFor(kind, { hug, hugs, request, group, user }) {
   const to = (part, ...ids) => ({ part, ids: ids.filter((id) => id !== undefined) });
   if (kind === "hug.felt") return to("sent", hug);
   if (kind.startsWith("hug.") || kind === "request.answered") return to("received", ...(hugs ?? []), hug);

@@ -1,6 +1,6 @@
 /** A push that was opened: the page goes where it leads, and the hub is told. From the worker, or in the address of a new page. */
 
-import { targetFor } from "./notification_words.js";
+import { targetOfPush } from "./notification_words.js";
 import { goTo } from "./ways.js";
 
 const PLACE = /^#push=(.+)$/;
@@ -21,9 +21,9 @@ export function followPushes(app) {
 
 /** *data* came by an address that anybody may have made: what is not an id leads nowhere. */
 function follow(app, data) {
-  const { kind, delivery, ...ids } = Object.fromEntries(Object.entries(data ?? {}).filter(([name, value]) => typeof value === "string" && (name === "kind" || ID.test(value))));
-  if (delivery !== undefined) app.notifications.opened(delivery).catch(() => {}); // only for the count of pushes that were opened
-  const target = targetFor(kind ?? "", ids);
+  const { delivery, ...about } = Object.fromEntries(Object.entries(data ?? {}).filter(([name, value]) => typeof value === "string" && (name === "kind" || ID.test(value))));
+  if (delivery !== undefined) app.notifications.opened(delivery).catch(() => {}); // then it stays unread
+  const target = targetOfPush(about);
   if (target === null) app.center.open();
   else goTo(app, target);
 }

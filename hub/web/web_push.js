@@ -12,6 +12,8 @@ const DEVICES = "/v1/me/devices";
 const KEY = "hugmood.push";
 /** The hub forgets devices that it has not heard of for long; often enough is once a day. */
 const RENEW_MS = 86_400_000;
+/** Browsers try to reach their push service for as long as it takes; a person does not wait so long. */
+const SUBSCRIBE_WITHIN_MS = 20_000;
 
 /** @typedef {"insecure" | "unavailable" | "denied" | "off" | "on"} PushState */
 
@@ -172,10 +174,15 @@ async function subscribe(manager, key) {
   const wanted = bytesOf(key);
   const old = await manager.getSubscription();
   if (old !== null && !isSame(old.options.applicationServerKey, wanted)) await old.unsubscribe();
+  let timer;
   try {
-    return await manager.subscribe({ userVisibleOnly: true, applicationServerKey: wanted });
+    const subscription = manager.subscribe({ userVisibleOnly: true, applicationServerKey: wanted });
+    const tooLong = new Promise((_, reject) => (timer = setTimeout(() => reject(new Error("no answer in time")), SUBSCRIBE_WITHIN_MS)));
+    return await Promise.race([subscription, tooLong]);
   } catch (error) {
     throw new Error("Your browser could not reach its push service, so it cannot be told of hugs while the page is closed. Try again later.", { cause: error });
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { targetFor, targetOf, wordsOf } from "../../../hub/web/notification_words.js";
+import { targetOf, targetOfPush, wordsOf } from "../../../hub/web/notification_words.js";
+import { dayAndTime } from "../../../hub/web/times.js";
 import { browserName, bytesOf } from "../../../hub/web/web_push.js";
 
 const ANA = { id: "ana", name: "Ana" };
@@ -25,8 +26,9 @@ const EVENTS = [
   ["streak.milestone", { days: 7 }, "7 days with a mood in a row|", { part: "moods", ids: [] }],
   ["account.notice", { about: "password_changed" }, "Your password was changed|", { part: "settings", ids: [] }],
   ["notification", { about: "notice", title: "New kinds", body: "Look" }, "New kinds|Look", null],
-  ["notification", { about: "streak.at_risk", data: { days: "12" } }, "Your streak of 12 days ends tonight|", { part: "moods", ids: [] }],
-  ["notification", { about: "group.starts", data: { group: "g1" } }, "A group hug begins soon|", { part: "rooms", ids: ["g1"] }],
+  ["notification", { about: "streak.at_risk", data: { days: "12" } }, "12 days in a row end tonight, unless you log a mood|", { part: "moods", ids: [] }],
+  ["notification", { about: "group.starting", data: { group: "g1", starts_at: AT } }, `A group hug begins soon|Begins ${dayAndTime(AT)}`, { part: "rooms", ids: ["g1"] }],
+  ["notification", { about: "request.expiring", data: { request: "r1", ends_at: AT } }, `Somebody still waits for your hug|Until ${dayAndTime(AT)}`, { part: "asks", ids: ["r1"] }],
 ];
 
 for (const [kind, event, words, target] of EVENTS) {
@@ -44,10 +46,14 @@ test("what a newer hub tells has words, and leads nowhere", () => {
   assert.notEqual(wordsOf({ kind: "notification", event: { about: "constructor" } }).text, "");
 });
 
-test("a push leads to the panel when it names no one hug", () => {
-  assert.deepEqual(targetFor("hug.received", {}), { part: "received", ids: [] });
-  assert.deepEqual(targetFor("group.invited", { group: "g1" }), { part: "rooms", ids: ["g1"] });
-  assert.equal(targetFor("", {}), null);
+test("a push leads to what it names, or to where that would be", () => {
+  assert.deepEqual(targetOfPush({ kind: "hug.received", id: "h1" }), { part: "received", ids: ["h1"] });
+  assert.deepEqual(targetOfPush({ kind: "hug.received" }), { part: "received", ids: [] });
+  assert.deepEqual(targetOfPush({ kind: "request.answered", id: "r1", hug: "h1" }), { part: "received", ids: ["h1"] });
+  assert.deepEqual(targetOfPush({ kind: "friend.requested" }), { part: "requests", ids: [] });
+  assert.deepEqual(targetOfPush({ kind: "group.starting", id: "n1", group: "g1" }), { part: "rooms", ids: ["g1"] });
+  assert.equal(targetOfPush({ kind: "notice", id: "n1" }), null);
+  assert.equal(targetOfPush({}), null);
 });
 
 test("a browser is called by its name, not by what it pretends to be", () => {
