@@ -290,7 +290,9 @@ def test_all_kinds_of_notifications_have_words_and_are_looked_at(window: MakeWin
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize(("device", "width", "height"), [("phone", 390, 844), ("small", 320, 640), ("desktop", 1280, 860)])
+@pytest.mark.parametrize(
+    ("device", "width", "height"), [("phone", 390, 844), ("small", 320, 640), ("desktop", 1280, 860)]
+)
 def test_it_fits_and_can_be_read(window: MakeWindow, device: str, width: int, height: int, scheme: str) -> None:
     view = {"viewport": {"width": width, "height": height}, "color_scheme": scheme, "reduced_motion": "reduce"}
     ana, zoe = window("Anna-Katharina-Wilhelmine-von-und-zu", **view).come_in(), window("Zoë").come_in()
