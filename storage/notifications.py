@@ -81,7 +81,9 @@ _ARRIVED = """
 select h.user_id, h.seq as head, i.seq, i.kind, i.at, i.body
 from inbox_heads h left join lateral (
     select seq, kind, at, body from inbox
-    where user_id = h.user_id and seq > greatest(h.acked_seq, h.notified_seq) and seq <= h.seq order by seq limit $2
+    where user_id = h.user_id and seq > greatest(h.acked_seq, h.notified_seq) and seq <= h.seq
+      and at between now() - interval '8 days' and now() + interval '1 day'  -- a few partitions instead of all
+    order by seq limit $2
 ) i on true
 where h.user_id = any($1::uuid[]) and h.seq > greatest(h.acked_seq, h.notified_seq)
 order by h.user_id, i.seq

@@ -24,6 +24,9 @@ update push_preferences set
 where user_id = $1
 """
 
+# Quiet hours may have been what is waited for.
+_ASK_AGAIN = "update bursts set due_at = $2 where user_id = $1 and due_at > $2"
+
 _UNCHOSEN = Preferences()
 
 
@@ -62,6 +65,7 @@ async def change_preferences(
                 after.streak_reminders,
                 at,
             )
+            await connection.execute(_ASK_AGAIN, user, at)
         return after
 
 

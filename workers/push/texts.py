@@ -5,7 +5,7 @@ characters, so it cannot disturb the text around it, whichever way that is writt
 """
 
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from itertools import accumulate
 from pathlib import Path
 from typing import Self
@@ -78,7 +78,7 @@ class Templates:
         numbers = {"count": count, "others": max(people, len(actors), 1) - 1}
         if spec.number not in numbers:
             numbers[spec.number] = int(given[spec.number])
-        filling = {name: format_decimal(number, locale=_locale(tag)) for name, number in numbers.items()}
+        filling = {name: _written(number, tag) for name, number in numbers.items()}
         filling |= {name: _foreign(given[name], BODY_MAX_GRAPHEMES) for name in spec.values}
         part, number = texts["generic"], numbers[spec.number]
         actor = _foreign(actors[0], NAME_MAX_GRAPHEMES) if actors and preview is Preview.NAME else ""
@@ -102,10 +102,20 @@ def _locale(tag: str) -> Locale:
     return Locale.parse(tag, sep="-")
 
 
+@lru_cache(maxsize=4_096)
+def _written(number: int, tag: str) -> str:
+    return format_decimal(number, locale=_locale(tag))
+
+
+@lru_cache(maxsize=4_096)
+def _form(number: int, tag: str) -> str:
+    return _locale(tag).plural_form(number)
+
+
 def _pick(part: Part, number: int, tag: str) -> str:
     if isinstance(part, str):
         return part
-    return part.get(f"={number}") or part[_locale(tag).plural_form(number)]
+    return part.get(f"={number}") or part[_form(number, tag)]
 
 
 def _foreign(text: str, limit: int) -> str:
@@ -115,8 +125,11 @@ def _foreign(text: str, limit: int) -> str:
 
 def _cut(text: str, limit: int) -> str:
     """At most *limit* graphemes, and 8 times as many bytes: a grapheme alone has no limit. Its isolate is closed."""
+    is_small = len(text.encode()) <= limit * BYTES_PER_GRAPHEME
+    if is_small and len(text) <= limit:
+        return text
     graphemes = _GRAPHEME.findall(text)
-    if len(graphemes) <= limit and len(text.encode()) <= limit * BYTES_PER_GRAPHEME:
+    if is_small and len(graphemes) <= limit:
         return text
     sizes = accumulate(len(grapheme.encode()) for grapheme in graphemes)
     fitting = sum(1 for size in sizes if size <= (limit - 1) * BYTES_PER_GRAPHEME)  # the end takes 6 bytes
