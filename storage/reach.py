@@ -14,7 +14,7 @@ from storage.directory import Directory
 from storage.redis import RedisLink
 
 UNSURE_GAP_MS = 10_000  # who waits for presence to be known asks more often than that
-SURE_AFTER_MS = 12_000  # Redis back, or emptied: until then every node has registered everybody again
+SURE_AFTER_MS = 8_000  # Redis back, or emptied: nodes find out within 5 s and register everybody again
 
 
 class Reach:
