@@ -15,7 +15,7 @@ from deploy.children import CannotStart
 from deploy.embedded import EmbeddedPostgres
 from deploy.folder import DataFolder, InUse
 from deploy.running import load_running
-from deploy.settings import load_database_url, load_encryption_keys, load_jobs_redis_url, load_secret
+from deploy.settings import load_database_url, load_encryption_keys, load_jobs_redis_url, load_redis_url, load_secret
 from domain.errors import Refusal
 from storage.direct import connect
 from storage.encryption_keys import EncryptionKey, load_keys
@@ -29,6 +29,7 @@ class Servers(Struct, frozen=True):
 
     database_url: str
     jobs_redis_url: str | None  # None: it does not run
+    redis_url: str | None = None  # likewise
     foreign: str | None = None
     is_started: bool = False  # for this command
 
@@ -38,7 +39,7 @@ def reach(data: Path, environment: Environment) -> Iterator[Servers]:
     """For the block. Raises: CannotStart."""
     redis_url = load_jobs_redis_url(environment)
     if url := load_database_url(environment):
-        yield Servers(url, redis_url, "HUGMOOD_DATABASE_URL")
+        yield Servers(url, redis_url, load_redis_url(environment), "HUGMOOD_DATABASE_URL")
         return
     try:
         folder = DataFolder.hold(data)
@@ -47,7 +48,7 @@ def reach(data: Path, environment: Environment) -> Iterator[Servers]:
         if running is None:
             raise
         foreign = "the database that `hugmood up` was given" if running.pids.postgres is None else None
-        yield Servers(running.database_url, redis_url or running.redis_url, foreign)
+        yield Servers(running.database_url, redis_url or running.redis_url, running.redis_url, foreign)
         return
     try:
         folder.secret_file()

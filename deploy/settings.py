@@ -180,6 +180,11 @@ def load_database_url(environment: Environment) -> str | None:
     return _load(environment, SERVERS[0])
 
 
+def load_redis_url(environment: Environment) -> str | None:
+    """Where Redis is, if the environment says. Raises: WrongSettings."""
+    return _load(environment, SERVERS[1])
+
+
 def load_jobs_redis_url(environment: Environment) -> str | None:
     """Where the job queues are, if the environment says. Raises: WrongSettings."""
     return _load(environment, _JOBS_REDIS) or _load(environment, SERVERS[1])

@@ -23,8 +23,11 @@ where h.user_id = $1
 _STRETCHES = """
 select coalesce(v.name, 'removed device') as device, d.device_id is not null as has_device, d.provider, d.state, d.reason,
        d.answer
-from deliveries d left join devices v on v.id = d.device_id and v.user_id = d.user_id
-where d.user_id = $1 and d.last_seq >= $2 and d.first_seq <= $2 and d.kind = $3 order by 1, 3
+from notifications n
+join deliveries d on d.user_id = n.user_id and d.kind = n.kind and d.last_seq >= n.seq and d.first_seq <= n.seq
+     and (n.channel = 'email') = (d.provider = 'email')
+left join devices v on v.id = d.device_id and v.user_id = d.user_id
+where n.user_id = $1 and n.seq = $2 and n.push_id is not null order by 1, 3
 """
 
 
@@ -55,13 +58,13 @@ async def find_user(database: Database, name: str) -> str | None:
     return found
 
 
-async def load_course(database: Database, user: str, seq: int, kind: str) -> Course:
+async def load_course(database: Database, user: str, seq: int) -> Course:
     """Of event *seq* of *user*, which is there. Raises: Unavailable."""
     row = await database.fetchrow(_COURSE, user, seq)
     if row is None:
         raise RuntimeError(f"user {user} has no inbox, but event {seq}")
     stretches = [
         Stretch(each["device"] if each["has_device"] else None, *list(each.values())[2:])
-        for each in await database.fetch(_STRETCHES, user, seq, kind)
+        for each in await database.fetch(_STRETCHES, user, seq)
     ]
     return Course(**row, stretches=stretches)

@@ -33,8 +33,8 @@ _DELIVERIES = """
 select d.id::text, d.provider, d.state, d.reason, d.attempts, d.created_at, d.sent_at, d.accepted_at, d.opened_at, d.answer,
        case when d.device_id is not null then coalesce(v.name, $3) end as device
 from deliveries d left join devices v on v.id = d.device_id and v.user_id = d.user_id
-where d.user_id = $1 and d.last_seq >= $2 and d.first_seq <= $2 and d.kind = 'hug.received' and exists (
-    select from notifications n where n.user_id = $1 and n.seq = $2 and n.push_id is not null
+where d.user_id = $1 and d.last_seq >= $2 and d.first_seq <= $2 and exists (
+    select from notifications n where n.user_id = $1 and n.seq = $2 and n.kind = d.kind and n.push_id is not null
       and (n.channel = 'email') = (d.provider = 'email')
 )
 order by d.created_at, d.id

@@ -5,7 +5,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 
 import asyncpg
@@ -16,16 +16,25 @@ from domain.notifications import Reason
 from domain.preferences import Category
 from domain.reasons import in_words
 from domain.times import rfc3339, to_ms
+from hub.tasks import Tasks
 from protocol.events import Notification
-from storage.notices import KIND, NewNotice, add_notices
+from storage.directory import Directory
+from storage.doorbell import Doorbell
+from storage.inbox import InboxEvent
+from storage.jobs import JobQueue, open_pool
+from storage.notices import NewNotice, add_notices
 from storage.postgres import Database
 from storage.push_course import FINAL, Course, Stretch, find_user, load_course
+from storage.push_queue import PushQueue
+from storage.redis import RedisLink
+from storage.ringing import Ringing
 
 TITLE, BODY = "Test from HugMood", "If you can read this, notifications reach you."
 TTL_MS = 3_600_000
 POLL_S = 0.2
+NAME = "send-test-push"  # among nodes and workers
 EXIT_NOT_THERE = 1
-_SHORT_WAITS = (Reason.CONNECTED, Reason.PRESENCE_UNKNOWN)  # what may be over while we watch
+_SHORT_WAITS = (None, Reason.CONNECTED, Reason.PRESENCE_UNKNOWN)  # None: it has just been taken in
 
 
 def run(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
@@ -43,9 +52,13 @@ async def _send(arguments: argparse.Namespace, servers: Servers, _connection: as
             print(f"There is no user {arguments.user}.", file=sys.stderr)
             return EXIT_NOT_THERE
         now_ms = time.time_ns() // 1_000_000
-        (event,) = await add_notices(database, [_notice(user, now_ms)])
-        print(f"Notification {event.seq} of {user} is made. Watching it for {arguments.within:g} s.", file=sys.stderr)
-        course = await _watch(database, user, event.seq, arguments.within)
+        async with AsyncExitStack() as stack:
+            (event,) = await add_notices(database, [_notice(user, now_ms)])
+            await _ring(stack, servers, event)
+            print(
+                f"Notification {event.seq} of {user} is made, and watched for {arguments.within:g} s.", file=sys.stderr
+            )
+            course = await _watch(database, user, event.seq, arguments.within)
     for line in explain(course):
         print(line)
     return 0 if has_come(course) else EXIT_NOT_THERE
@@ -64,14 +77,26 @@ def _notice(user: str, now_ms: int) -> NewNotice:
     return NewNotice(user, f"test:{number}", number, event)
 
 
+async def _ring(stack: AsyncExitStack, servers: Servers, event: InboxEvent) -> None:
+    """Tell sessions and workers of *event*, as long as *stack* is open; without Redis they find it by themselves."""
+    if servers.redis_url is None or servers.jobs_redis_url is None:
+        print("HUGMOOD_REDIS_URL is not set: workers find it within a minute, not at once.", file=sys.stderr)
+        return
+    link = await stack.enter_async_context(RedisLink(servers.redis_url))
+    jobs = JobQueue(await stack.enter_async_context(open_pool(servers.jobs_redis_url)))
+    tasks = await stack.enter_async_context(Tasks())
+    queue = PushQueue(link, jobs, tasks.start, NAME)
+    await Ringing(Directory(link, NAME), Doorbell(link, NAME), queue.add).ring([event])
+
+
 async def _watch(database: Database, user: str, seq: int, within_s: float) -> Course:
     """As far as it has come when nothing more is to be expected, or time is over."""
-    course = await load_course(database, user, seq, KIND)
+    course = await load_course(database, user, seq)
     with suppress(TimeoutError):
         async with asyncio.timeout(within_s):
             while not is_settled(course):
                 await asyncio.sleep(POLL_S)
-                course = await load_course(database, user, seq, KIND)
+                course = await load_course(database, user, seq)
     return course
 
 
@@ -99,7 +124,7 @@ def explain(course: Course) -> Iterator[str]:
         yield "Not pushed: a connected device has it already."
     elif course.state == "waiting":
         until = f" until {rfc3339(to_ms(course.due_at))}" if course.due_at is not None else ""
-        yield f"Not pushed yet: {in_words(course.reason)}. It waits{until}."
+        yield f"Not pushed yet: {in_words(course.reason) or 'nothing is decided'}. It waits{until}."
     elif course.state in ("suppressed", "expired"):
         yield f"Not pushed: {in_words(course.reason or Reason.EXPIRED)}."
     elif course.state == "sent":

@@ -1,6 +1,7 @@
 """`hugmood send-test-push`, as an operator types it: a real PostgreSQL, in which a test does what a worker would."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -13,9 +14,10 @@ import pytest
 
 from domain.ids import uuid7
 from storage.postgres import Database
-from tests.support.local import hugmood
+from tests.support.local import hugmood, running
 from tests.support.people import NOW_MS, make_users
-from tests.support.pushes import add_delivery, add_device, add_notification
+from tests.support.push_rows import add_delivery, add_device, add_notification
+from tests.support.servers import temporary_folder
 
 pytestmark = pytest.mark.integration
 
@@ -60,8 +62,8 @@ async def test_each_device_is_told_of(database: Database, database_url: str) -> 
     push = uuid7(NOW_MS)
     async with database.transaction() as connection:  # the command sees both at once
         whole: Any = connection
-        await add_notification(whole, ana, seq, "sent", NOW, push=push, kind="notification")
-        of = {"push_id": push, "kind": "notification"}
+        await add_notification(whole, ana, seq, "sent", NOW, push=push, kind="notice:a")
+        of = {"push_id": push, "kind": "notice:a"}
         await add_delivery(whole, ana, seq, NOW, device_id=phone, state="accepted", answer="200 projects/a", **of)
         await add_delivery(
             whole, ana, seq, NOW, device_id=tablet, provider="apns", state="dead", answer="410 Unregistered", **of
@@ -88,11 +90,11 @@ async def test_why_not(database: Database, database_url: str, state: str, reason
     test = Test(database_url, ana)
     seq = await test.made(database)
     await database.execute(
-        "insert into bursts (user_id, kind, channel, due_at) values ($1, 'notification', 'push', $2)",
+        "insert into bursts (user_id, kind, channel, due_at) values ($1, 'notice:a', 'push', $2)",
         ana,
         NOW + timedelta(hours=1),
     )
-    await add_notification(database, ana, seq, state, NOW, reason=reason, kind="notification")
+    await add_notification(database, ana, seq, state, NOW, reason=reason, kind="notice:a")
     done = await test.said()
     assert done.stdout.splitlines() == [said, "No device of this user can be pushed to: none is registered."]
     assert done.returncode == 1
@@ -115,7 +117,12 @@ async def test_when_nobody_looks(database: Database, database_url: str) -> None:
     assert done.returncode == 1
     assert "no worker has looked at it" in done.stdout
     assert len(done.stdout.splitlines()) == 1
-    await add_delivery(database, ana, 2, NOW, device_id=phone, kind="notification", attempts=1, answer="503")
+    await add_notification(database, ana, 2, "waiting", NOW, kind="notice:a")
+    undecided = await Test(database_url, ana, within="0.1").said()
+    assert undecided.stdout == "Not pushed yet: nothing is decided. It waits.\n"
+    await database.execute("delete from notifications")
+    await add_notification(database, ana, 3, "sent", NOW, push=uuid7(NOW_MS), kind="notice:a")
+    await add_delivery(database, ana, 3, NOW, device_id=phone, kind="notice:a", attempts=1, answer="503")
     stuck = await Test(database_url, ana, within="0.1").said()
     assert (stuck.returncode, stuck.stdout) == (1, "phone (fcm): queued, and not done yet; 503\n")
 
@@ -129,3 +136,19 @@ async def test_who_is_not_there(database: Database, database_url: str, tmp_path:
     missing = await asyncio.to_thread(hugmood, "send-test-push", "ana", "--data", tmp_path / "none")
     assert missing.returncode == 2
     assert await database.fetchval("select count(*) from notices") == 0
+
+
+def test_by_way_of_a_real_worker() -> None:
+    with temporary_folder() as folder, running(folder, settings={"HUGMOOD_PUSH_LOG": "on"}) as up:
+        out = folder / "people.jsonl"
+        made = hugmood("people", "make", "--count", "1", "--friends", "0", "--data", up.data, "--out", out)
+        assert made.returncode == 0, made.stderr
+        person = json.loads(out.read_bytes())
+        done = hugmood("send-test-push", person["username"], "--data", up.data, "--within", "40")
+        assert done.stdout.startswith("log: accepted"), done.stdout + done.stderr + up.output
+        assert len(done.stdout.splitlines()) == 1
+        assert done.returncode == 0
+        assert up.stop() == 0
+        idle = hugmood("send-test-push", person["username"], "--data", up.data)
+        assert idle.returncode == 1
+        assert "no worker would send it" in idle.stderr

@@ -16,7 +16,7 @@ from storage.postgres import Database
 from storage.routes import Routes
 from tests.support.local import hugmood
 from tests.support.people import NOW_MS, make_users
-from tests.support.pushes import add_delivery, add_device, add_notification
+from tests.support.push_rows import add_delivery, add_device, add_notification
 
 pytestmark = pytest.mark.integration
 
