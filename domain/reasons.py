@@ -12,11 +12,13 @@ WORDS: Mapping[str, str] = {
     Reason.BLOCKED: "its sender is blocked",
     Reason.MUTED: "its sender is muted",
     Reason.PRIVACY: "the privacy settings do not let it happen any more",
+    Reason.OWN_DOING: "it is what they have done themselves",
     Reason.SWITCHED_OFF: "the channel or the category is switched off",
     Reason.NO_DEVICE: "no device is registered, or no address is known",
     Reason.QUIET_HOURS: "quiet hours",
     Reason.DO_NOT_DISTURB: "do not disturb",
     Reason.CONNECTED: "somebody is connected and may see it yet",
+    Reason.MAIL_LATER: "a mail is written only if it is not seen by then",
     Reason.PRESENCE_UNKNOWN: "it is not known whether anybody is connected",
     Reason.MERGING: "it is merged with others of its kind",
 }
