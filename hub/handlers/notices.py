@@ -35,7 +35,7 @@ class NoticeHandlers:
         self._clock = clock
 
     async def send(self, key: str, notice: rest_push.NewNotice) -> Notice:
-        """Tell one user, in the name of API key *key*. Raises: NotFound, Conflict, TooLarge, Unavailable."""
+        """Tell one user, in the name of API key *key*. Raises: NotFound, Conflict, Invalid, TooLarge, Unavailable."""
         (outcome,) = await self._store([self._prepare(key, notice)])
         if isinstance(outcome, Refusal):
             raise outcome
@@ -52,12 +52,14 @@ class NoticeHandlers:
             return Invalid("In a batch each notification has an idempotency_key.")
         try:
             return self._prepare(key, notice)
-        except TooLarge as refusal:
+        except (TooLarge, Invalid) as refusal:
             return refusal
 
     def _prepare(self, key: str, notice: rest_push.NewNotice) -> NewNotice:
         if sum(len(name.encode()) + len(value.encode()) for name, value in notice.data.items()) > DATA_MAX_BYTES:
             raise TooLarge(f"The data of a notification has at most {DATA_MAX_BYTES} bytes.")
+        if notice.category is rest_push.Category.ACCOUNT:
+            raise Invalid("The category account is for the security of accounts alone: nobody can switch it off.")
         now_ms, user = self._clock(), notice.user.lower()
         event = Notification(
             at=rfc3339(now_ms),
