@@ -8,13 +8,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.support.apns import DEVICE, push, send_all, speaking_to
+from tests.support.apns import DEVICE, accepted_in_the_end, push, send_all, speaking_to
 from tests.support.apns_rules import Refusal
 from tests.support.certificates import Authority, make_authority, server_context
 from tests.support.fake_apns import TOPIC, FakeApns, Goaway, serve
 from tests.support.gate import Gate
 from workers.push.apns import ApnsProvider
-from workers.push.outgoing import Answer, Outgoing, Verdict
+from workers.push.outgoing import Answer, Verdict
 
 pytestmark = pytest.mark.integration
 
@@ -211,15 +211,6 @@ async def test_a_permit_is_kept_for_fifty_minutes(authority: Authority) -> None:
             assert (await provider.send(push())).verdict is Verdict.ACCEPTED
     permits = [each.headers["authorization"] for each in fake.pushes]
     assert [permits.index(permit) for permit in permits] == [0, 0, 2, 2, 4, 5]
-
-
-async def accepted_in_the_end(provider: ApnsProvider, sent: Outgoing) -> list[Answer]:
-    """All answers, as the pipeline would collect them: it comes again when it may."""
-    answers = [await provider.send(sent)]
-    while answers[-1].verdict is Verdict.RETRY:
-        await asyncio.sleep(answers[-1].retry_after_s)
-        answers.append(await provider.send(sent))
-    return answers
 
 
 async def test_a_server_that_restarts_is_found_again(authority: Authority) -> None:

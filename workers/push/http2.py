@@ -20,6 +20,7 @@ PING_WITHIN_S = 10.0
 REPLAYS_MAX = 3
 REFUSED_WAIT_S = 0.05  # and longer each time
 CLOSE_WITHIN_S = 1.0
+ENDS_EARLY = "connections end before anything is answered"
 
 
 class Http2Client:
@@ -113,7 +114,10 @@ class Http2Client:
             connection.abort("closed")
             raise
         else:
-            self._connection = connection
+            if connection.is_open:
+                self._connection = connection
+            else:  # told to go at once
+                self._failed(ENDS_EARLY)
         finally:
             self._opening = None
 
@@ -123,7 +127,7 @@ class Http2Client:
             return
         self._connection = None
         if not connection.answers:
-            self._failed("connections end before anything is answered", is_once_nothing=True)
+            self._failed(ENDS_EARLY, is_once_nothing=True)
 
     def _failed(self, reason: str, *, is_once_nothing: bool = False) -> None:
         self._failures += 1

@@ -8,6 +8,7 @@ import asyncio
 import ssl
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import cast
 
 from h2.errors import ErrorCodes
@@ -22,7 +23,7 @@ from h2.events import (
     StreamReset,
     WindowUpdated,
 )
-from h2.exceptions import ProtocolError
+from h2.exceptions import ProtocolError, StreamClosedError
 from msgspec import Struct
 
 from workers.push.http2_framing import Framing
@@ -101,6 +102,7 @@ class Connection(asyncio.Protocol):
         self._waiting: deque[_Exchange] = deque()
         self._under_way: dict[int, _Exchange] = {}
         self._blocked: dict[int, _Exchange] = {}  # by the server's flow control
+        self._has_room = False  # it has given some
         self._outgoing: list[bytes] = []
         self._is_flush_due = False
         self._handlers: dict[type[Event], Callable[..., None]] = {
@@ -169,6 +171,10 @@ class Connection(asyncio.Protocol):
         for event in events:
             if handle := self._handlers.get(event.__class__):
                 handle(event)
+        if self._has_room:  # only now: streams that were reset in the same read are known to be gone
+            self._has_room = False
+            for exchange in list(self._blocked.values()):
+                self._send_body(exchange)
         self._begin_waiting()
         self._close_if_left()
 
@@ -231,6 +237,8 @@ class Connection(asyncio.Protocol):
         return not exchange.left
 
     def _time_out(self, exchange: _Exchange) -> None:
+        if exchange.done.done():
+            return
         if self._drop(exchange):
             exchange.fail(Unanswered("no answer in time"))
             self._ping()  # is there anybody?
@@ -253,11 +261,15 @@ class Connection(asyncio.Protocol):
             return
         if exchange.left:  # answered before it was read
             self._blocked.pop(event.stream_id, None)
-            self._framing.reset_stream(event.stream_id, ErrorCodes.NO_ERROR)
+            with suppress(StreamClosedError):  # by the server, in the same read
+                self._framing.reset_stream(event.stream_id, ErrorCodes.NO_ERROR)
         self.answers += 1
         headers = exchange.response or {}
-        if not exchange.done.done():
-            exchange.done.set_result(Response(int(headers.get(b":status", b"0")), headers, exchange.answer))
+        status = headers.get(b":status", b"")
+        if not status.isdigit():
+            exchange.fail(Unanswered("an answer without a status"))
+        elif not exchange.done.done():
+            exchange.done.set_result(Response(int(status), headers, exchange.answer))
 
     def _stream_reset(self, event: StreamReset) -> None:
         exchange = self._under_way.pop(event.stream_id, None)
@@ -270,14 +282,12 @@ class Connection(asyncio.Protocol):
             exchange.fail(Unanswered(f"the server reset the stream: {_code(event.error_code)}"))
 
     def _window_updated(self, _event: WindowUpdated) -> None:
-        for exchange in list(self._blocked.values()):
-            self._send_body(exchange)
+        self._has_room = True
 
     def _settings_changed(self, _event: RemoteSettingsChanged) -> None:
         if not self.ready.done():
             self.ready.set_result(None)
-        for exchange in list(self._blocked.values()):
-            self._send_body(exchange)
+        self._has_room = True
 
     def _ping(self) -> None:
         if "answer" in self._timers:
