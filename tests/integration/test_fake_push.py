@@ -74,3 +74,32 @@ async def test_apns_is_there_too_over_http2() -> None:
             assert (answer.verdict, answer.is_silent) == (Verdict.RETRY, True)
             assert (await apns.send(push)).verdict is Verdict.ACCEPTED
             assert [got.id for got in await fakes.pushes()] == [push.id] * 3
+            await fakes.forget()
+            await fakes.fault("apns", Fault(what="goaway"))
+            assert (await apns.send(push)).verdict is Verdict.ACCEPTED, "on another connection"
+            assert [(got.id, got.answer) for got in await fakes.tries()] == [(push.id, 0), (push.id, 200)]
+
+
+@pytest.mark.parametrize("provider", ["fcm", "apns"])
+async def test_every_try_is_on_record_with_its_answer(provider: str) -> None:
+    async with fake_push_running() as fakes:
+        trusting = ssl.create_default_context(cadata=fakes.ready.ca)
+        sender: FcmProvider | ApnsProvider = ApnsProvider(ApnsSettings.load(**fakes.ready.apns), trusting)
+        if provider == "fcm":
+            sender = FcmProvider(FcmSettings.load(fakes.ready.credentials, fakes.ready.urls["fcm"]), trusting)
+        async with sender:
+            push = outgoing("ab" * 32)
+            await fakes.fault(provider, Fault(status=503))
+            await fakes.fault(provider, Fault(what="close", is_kept=True))
+            answers = [await sender.send(push) for _ in range(3)]
+            assert [answer.verdict for answer in answers] == [Verdict.RETRY, Verdict.RETRY, Verdict.ACCEPTED]
+            assert [got.answer for got in await fakes.tries()] == [503, 0, 200]
+            assert [got.answer for got in await fakes.pushes()] == [0, 200]
+            await fakes.shut(provider)
+            answer = await sender.send(push)
+            assert (answer.verdict, answer.is_silent) == (Verdict.RETRY, False)
+            await fakes.open_again(provider)
+            while (
+                await sender.send(push)
+            ).verdict is not Verdict.ACCEPTED:  # it waits a moment before it connects again
+                pass

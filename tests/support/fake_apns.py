@@ -34,7 +34,7 @@ KEY_ID, TEAM_ID, TOPIC = "ABCDE12345", "TEAM123456", "com.example.hugmood"
 class Push(Struct, frozen=True):
     """One request that came whole. *connection*: which, from 1. *outcome*: the status, or what else became of it.
 
-    *at_ms*: Unix time.
+    *at_ms*: Unix time. *is_answered*: with that status.
     """
 
     connection: int
@@ -44,6 +44,7 @@ class Push(Struct, frozen=True):
     payload: bytes
     outcome: str
     at_ms: int
+    is_answered: bool
 
     @property
     def id(self) -> str:
@@ -76,7 +77,7 @@ class FakeApns(Struct):
     resets: int = 0  # of ours, by the client
     answers: deque[Refusal] = field(default_factory=deque)
     broken: dict[str, str] = field(default_factory=dict)  # by device token: one of `BROKEN`
-    on_accepted: Callable[[Push], None] = lambda _push: None
+    on_push: Callable[[Push], None] = lambda _push: None
     refused_streams: int = 0  # so many of the next ones
     silent: set[str] = field(default_factory=set)  # device tokens that are never answered
     is_holding: bool = False  # answers wait until `release`
@@ -294,6 +295,9 @@ class _Speaker(asyncio.Protocol):
         given = dict(request.headers)
         token = given.get(":path", "").rpartition("/")[2]
         fault = self._next_fault()
+        if fault is not None and fault.what == "goaway":
+            self._go_away(stream - 2)
+            return
         if fault is not None and fault.what != "answer":
             self._keep_silent(stream, fault)
             return
@@ -305,7 +309,8 @@ class _Speaker(asyncio.Protocol):
         )
         if refusal is None and fake.answers:
             refusal = fake.answers.popleft()
-        self._record(stream, "200" if refusal is None else f"{refusal.status} {refusal.reason}")
+        outcome = "200" if refusal is None else f"{refusal.status} {refusal.reason}"
+        self._record(stream, outcome, is_answered=self._transport is not None and not self._transport.is_closing())
         del self._requests[stream]
         headers = [(":status", str(refusal.status if refusal else 200)), ("apns-id", given.get("apns-id", ""))]
         if refusal is None:
@@ -340,14 +345,14 @@ class _Speaker(asyncio.Protocol):
             self._requests.pop(stream, None)
         self._hanging.clear()
 
-    def _record(self, stream: int, outcome: str) -> None:
+    def _record(self, stream: int, outcome: str, *, is_answered: bool = False) -> None:
         request = self._requests[stream]
         headers = dict(request.headers)
         token = headers.get(":path", "").rpartition("/")[2]
-        push = Push(self._number, stream, token, headers, request.body, outcome, time.time_ns() // 1_000_000)
+        now_ms = time.time_ns() // 1_000_000
+        push = Push(self._number, stream, token, headers, request.body, outcome, now_ms, is_answered)
         self._fake.pushes.append(push)
-        if outcome == "200":
-            self._fake.on_accepted(push)
+        self._fake.on_push(push)
 
     def _flush(self) -> None:
         self._write(self._h2.data_to_send())

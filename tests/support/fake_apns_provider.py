@@ -21,7 +21,7 @@ class FakeApnsProvider(FakeProvider):
 
     async def __aenter__(self) -> Self:
         self.fake = await self._stack.enter_async_context(serve(self._authority))
-        self.fake.faults, self.fake.broken, self.fake.on_accepted = self.faults, self.broken, self._accepted
+        self.fake.faults, self.fake.broken, self.fake.on_push = self.faults, self.broken, self._note_push
         self.gate = await self._stack.enter_async_context(Gate(self.fake.url))
         self.url = self.gate.url
         return self
@@ -29,18 +29,20 @@ class FakeApnsProvider(FakeProvider):
     def release(self) -> None:
         self.fake.give_up()
 
-    def _accepted(self, request: Request) -> None:
+    def _note_push(self, request: Request) -> None:
         alert = request.content["aps"]["alert"]
-        self.pushes.append(
-            Push(
-                provider=self.name,
-                to=request.token,
-                id=request.id,
-                collapse_key=request.headers.get("apns-collapse-id", ""),
-                title=alert["title"],
-                text=alert["body"],
-                at_ms=request.at_ms,
-                message=request.content,
-                headers=request.headers,
-            )
+        push = Push(
+            provider=self.name,
+            to=request.token,
+            id=request.id,
+            collapse_key=request.headers.get("apns-collapse-id", ""),
+            title=alert["title"],
+            text=alert["body"],
+            at_ms=request.at_ms,
+            message=request.content,
+            headers=request.headers,
+            answer=int(request.outcome[:3]) if request.is_answered else 0,
         )
+        self.tries.append(push)
+        if request.outcome == "200":
+            self.pushes.append(push)

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from msgspec import Struct
 
-from tests.support.push_faults import FakeProvider, Push
+from tests.support.push_faults import PUSH, FakeProvider, Push
 
 PROJECT = "hugs-of-a-test"
 EMAIL = "sender@hugs-of-a-test.iam.gserviceaccount.com"
@@ -149,7 +149,7 @@ class FakeFcm(FakeProvider):
             message = msgspec.json.decode(body, type=_Request).message
         except msgspec.DecodeError:
             return self.failed(400, "", "message")
-        push = _push(message, request)
+        push = request[PUSH] = _push(message, request)
         if (answer := await self.misbehave(request, "send", push)) is not None:
             return answer
         return self._refusal(request, message, len(body)) or self._keep(push)

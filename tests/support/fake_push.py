@@ -4,12 +4,15 @@
 starts it with `fake_push_running()`. At `Ready.control`:
 
     GET    /pushes                      what all of them got, a list of `Push`
-    DELETE /pushes                      forget it
+    GET    /tries                       every request for a push, with what it was answered with, a list of `Push`
+    DELETE /pushes                      forget both
     POST   /{provider}/faults           a `Fault`, behind those before
     DELETE /{provider}/faults           no faults any more, and who hangs is hung up on
     POST   /{provider}/broken           {"to", "code"}: what a push to that token or endpoint is answered with
     POST   /{provider}/held             answers wait from now on, also those of new TLS handshakes
     DELETE /{provider}/held             they go through
+    POST   /{provider}/shut             nobody can connect any more, and who is connected is cut off
+    DELETE /{provider}/shut             they can again
     POST   /webpush/subscriptions       {"vapid"}: a new subscription
 """
 
@@ -55,6 +58,7 @@ class Control:
     def routes(self) -> list[web.RouteDef]:
         return [
             web.get("/pushes", self._pushes),
+            web.get("/tries", self._tries),
             web.delete("/pushes", self._forget),
             web.post("/webpush/subscriptions", self._subscribe),
             web.post("/{provider}/faults", self._fault),
@@ -62,18 +66,23 @@ class Control:
             web.post("/{provider}/broken", self._break),
             web.post("/{provider}/held", self._hold),
             web.delete("/{provider}/held", self._let_through),
+            web.post("/{provider}/shut", self._shut),
+            web.delete("/{provider}/shut", self._open),
         ]
 
     def _fake(self, request: web.Request) -> FakeProvider:
         return self._fakes[request.match_info["provider"]]
 
     async def _pushes(self, request: web.Request) -> web.Response:
-        pushes = [push for fake in self._fakes.values() for push in fake.pushes]
-        return web.Response(body=msgspec.json.encode(pushes), content_type="application/json")
+        return _json([push for fake in self._fakes.values() for push in fake.pushes])
+
+    async def _tries(self, request: web.Request) -> web.Response:
+        return _json([push for fake in self._fakes.values() for push in fake.tries])
 
     async def _forget(self, request: web.Request) -> web.Response:
         for fake in self._fakes.values():
             fake.pushes.clear()
+            fake.tries.clear()
         return web.Response(status=204)
 
     async def _subscribe(self, request: web.Request) -> web.Response:
@@ -106,6 +115,22 @@ class Control:
         gate.let_answers_through()
         return web.Response(status=204)
 
+    async def _shut(self, request: web.Request) -> web.Response:
+        gate = self._fake(request).gate
+        assert gate is not None
+        await gate.shut()
+        return web.Response(status=204)
+
+    async def _open(self, request: web.Request) -> web.Response:
+        gate = self._fake(request).gate
+        assert gate is not None
+        await gate.open_again()
+        return web.Response(status=204)
+
+
+def _json(pushes: list[Push]) -> web.Response:
+    return web.Response(body=msgspec.json.encode(pushes), content_type="application/json")
+
 
 class FakePush:
     """What a test holds of the process."""
@@ -117,6 +142,10 @@ class FakePush:
     async def pushes(self) -> list[Push]:
         """What all providers got so far, each in order."""
         return msgspec.json.decode(await self._call("GET", "/pushes"), type=list[Push])
+
+    async def tries(self) -> list[Push]:
+        """Every request for a push that is over."""
+        return msgspec.json.decode(await self._call("GET", "/tries"), type=list[Push])
 
     async def forget(self) -> None:
         await self._call("DELETE", "/pushes")
@@ -138,6 +167,13 @@ class FakePush:
 
     async def let_through(self, provider: str) -> None:
         await self._call("DELETE", f"/{provider}/held")
+
+    async def shut(self, provider: str) -> None:
+        """Nobody can connect any more, and who is connected is cut off."""
+        await self._call("POST", f"/{provider}/shut")
+
+    async def open_again(self, provider: str) -> None:
+        await self._call("DELETE", f"/{provider}/shut")
 
     async def subscribe(self, vapid: str) -> str:
         """A new Web Push subscription as JSON, bound to that key."""

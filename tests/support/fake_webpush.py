@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from msgspec import Struct
 
-from tests.support.push_faults import FakeProvider, Push
+from tests.support.push_faults import PUSH, FakeProvider, Push
 
 BODY_MAX_BYTES = 4_096
 DAY_S = 86_400
@@ -66,7 +66,7 @@ class FakeWebPush(FakeProvider):
         if wrong is not None:
             return self.failed(*wrong)
         try:
-            push = _push(f"{self.url}{request.path}", browser.decrypt(body), request)
+            push = request[PUSH] = _push(f"{self.url}{request.path}", browser.decrypt(body), request)
         except (http_ece.ECEException, ValueError, KeyError):  # msgspec raises ValueErrors
             return self.failed(400, "Unreadable")  # a real one cannot know
         if (answer := await self.misbehave(request, "send", push)) is not None:

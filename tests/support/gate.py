@@ -14,6 +14,7 @@ class Gate:
     def __init__(self, url: str) -> None:
         """*url*: of the server behind the gate."""
         self._parts = urlsplit(url)
+        self._port = 0  # any, at first
         self._open = asyncio.Event()
         self._open.set()
         self._server: asyncio.Server | None = None
@@ -22,21 +23,29 @@ class Gate:
     @property
     def url(self) -> str:
         """The server's URL, through the gate."""
-        assert self._server is not None
-        port = self._server.sockets[0].getsockname()[1]
+        assert self._port
         credentials, at, _ = self._parts.netloc.rpartition("@")
-        return urlunsplit(self._parts._replace(netloc=f"{credentials}{at}127.0.0.1:{port}"))
+        return urlunsplit(self._parts._replace(netloc=f"{credentials}{at}127.0.0.1:{self._port}"))
 
     async def __aenter__(self) -> "Gate":
-        self._server = await asyncio.start_server(self._connect, "127.0.0.1", 0)
+        await self.open_again()
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self.shut()
+
+    async def shut(self) -> None:
+        """Who is connected is cut off, and nobody can connect, until `open_again`."""
         assert self._server is not None
         self._server.close()
         for pump in self._pumps:
             pump.cancel()
         await asyncio.gather(*self._pumps, return_exceptions=True)
+
+    async def open_again(self) -> None:
+        """On the same port as before."""
+        self._server = await asyncio.start_server(self._connect, "127.0.0.1", self._port)
+        self._port = self._server.sockets[0].getsockname()[1]
 
     def hold_answers(self) -> None:
         """Questions go through, answers wait."""

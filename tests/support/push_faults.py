@@ -17,7 +17,10 @@ from tests.support.gate import Gate
 
 
 class Push(Struct, kw_only=True):
-    """What a provider would show on a device. *id*: of the delivery. *at_ms*: Unix time. *headers*: of the request, lower case."""
+    """What a provider would show on a device. *id*: of the delivery. *at_ms*: Unix time. *headers*: of the request, lower case.
+
+    *answer*: the status that it was answered with; 0: nobody has heard one.
+    """
 
     provider: str
     to: str
@@ -28,16 +31,21 @@ class Push(Struct, kw_only=True):
     at_ms: int
     message: dict[str, Any]
     headers: dict[str, str] = field(default_factory=dict)
+    answer: int = 0
+
+
+PUSH = web.RequestKey("push", Push)  # of a request that could be read
 
 
 class Fault(Struct, kw_only=True):
-    """What to do instead of answering. *what*: `answer` with the rest of this; `hang` without an answer; `close` without one.
+    """What to do instead of answering. *what*: `answer` with the rest of this; `hang` without an answer; `close` without one;
+    `goaway`, of APNs: as close, but it is said that this request and those after it were not acted upon.
 
     *of*: `send`, or `token` where there is one. *times*: how often; 0: until the faults are cleared. *code*: in the provider's own form; *body* instead of it
     is sent as it is, as HTML. *is_kept*: a push that hangs or is closed upon is delivered nevertheless.
     """
 
-    what: Literal["answer", "hang", "close"] = "answer"
+    what: Literal["answer", "hang", "close", "goaway"] = "answer"
     of: Literal["send", "token"] = "send"
     times: int = 1
     status: int = 503
@@ -63,6 +71,7 @@ class FakeProvider:
         self.gate: Gate | None = None
         self.url = ""
         self.pushes: list[Push] = []
+        self.tries: list[Push] = []  # all requests for a push that are over, whatever became of them
         self.faults: list[Fault] = []
         self.broken: dict[str, str] = {}  # by where a push goes: what the answer is
         self.connections: set[Any] = set()
@@ -141,4 +150,8 @@ class FakeProvider:
         self.requests.append(request.path)
         self._news.set()
         answer: web.StreamResponse = await handler(request)
+        if (push := request.get(PUSH)) is not None:
+            is_heard = request.transport is not None and not request.transport.is_closing()
+            push.answer = answer.status if is_heard else 0
+            self.tries.append(push)
         return answer
