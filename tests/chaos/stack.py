@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -115,14 +115,16 @@ class Stack:
 
 
 @asynccontextmanager
-async def hugmood_up(folder: Path, hubs: int) -> AsyncIterator[Stack]:
-    """Started and ready; stopped at the end of the block, in order."""
+async def hugmood_up(
+    folder: Path, hubs: int, workers: int = 1, settings: Mapping[str, str] | None = None
+) -> AsyncIterator[Stack]:
+    """Started and ready; stopped at the end of the block, in order. *settings*: further `HUGMOOD_*`."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HUGMOOD_")}
-    command = [HUGMOOD, "up", "--hubs", str(hubs), "--workers", "1", "--port", "0"]
+    command = [HUGMOOD, "up", "--hubs", str(hubs), "--workers", str(workers), "--port", "0"]
     paths = ["--data", str(folder / "data"), "--ready-file", str(folder / "ready.json")]
     with (folder / "up.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            *command, *paths, stdout=log, stderr=log, env=environment | {"HUGMOOD_LIMITS": "off"}
+            *command, *paths, stdout=log, stderr=log, env=environment | {"HUGMOOD_LIMITS": "off"} | dict(settings or {})
         )
     try:
         deadline = time.monotonic() + READY_WITHIN_S
