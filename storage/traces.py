@@ -160,16 +160,9 @@ def _try(row: asyncpg.Record) -> str | None:
     return ": ".join(filter(None, (number, answer))) or None
 
 
-_ENDS = {
-    "suppressed": None,
-    "expired": "it was worth nothing any more",
-    "dead": "the provider does not know the device any more",
-    "failed": "it was given up",
-}
-
-
 def _end(row: asyncpg.Record) -> str | None:
-    return ": ".join(filter(None, (_ENDS[row["state"]], in_words(row["reason"]), row["answer"]))) or None
+    reason = row["reason"] or ("expired" if row["state"] == "expired" else None)
+    return ": ".join(filter(None, (in_words(reason), row["answer"]))) or None
 
 
 def _sorted(steps: Iterable[Step]) -> list[Step]:

@@ -68,6 +68,7 @@ async def test_both_see_their_own_part(server: RestServer) -> None:
         device_id=uuid7(NOW_MS),
         provider="apns",
         state="dead",
+        reason="token_gone",
         answer="410 Unregistered",
         sent_at=at + 4 * SECOND,
         attempts=2,

@@ -18,6 +18,7 @@ import msgspec
 from domain.errors import Unavailable
 from domain.notifications import Reason, Send, Wait
 from domain.preferences import Channel
+from domain.reasons import Trouble
 from domain.times import from_ms
 from storage.deliveries import Outcome, Try, claim, save_outcomes
 from storage.device_removal import DeadToken, remove
@@ -141,7 +142,7 @@ class Line:
         """Nothing gets through: what was taken and not begun waits in PostgreSQL."""
         due = self._now() + timedelta(seconds=self._breaker.wait_s(time.monotonic()))
         while self._waiting:
-            self._end(Outcome(self._waiting.popleft().id, "queued", "provider_away", due, is_void=True))
+            self._end(Outcome(self._waiting.popleft().id, "queued", Trouble.PROVIDER_AWAY, due, is_void=True))
 
     async def _sift(self, tries: Sequence[Try], now: datetime) -> list[Try]:
         """Those of *tries* that are to be made. Raises: Unavailable."""
@@ -151,7 +152,7 @@ class Line:
             if now_ms >= each.expires_ms:
                 self._end(Outcome(each.id, "expired", Reason.EXPIRED, is_void=True))
             elif each.attempts > ATTEMPTS:
-                self._end(Outcome(each.id, "dead", "no_answer", is_void=True))
+                self._end(Outcome(each.id, "dead", Trouble.NO_ANSWER, is_void=True))
             elif each.device is not None and each.token is None:
                 self._end(Outcome(each.id, "suppressed", Reason.NO_DEVICE, is_void=True))
             elif each.attempts == 1 and now_ms - each.created_ms < FRESH_MS:
@@ -212,13 +213,13 @@ class Line:
             to = self._address(each)
         except Unreadable as error:
             log.error("a token cannot be read", extra={"reason": str(error)})  # noqa: TRY400  the text says where
-            self._end(Outcome(each.id, "failed", "unreadable_token"))
+            self._end(Outcome(each.id, "failed", Trouble.UNREADABLE_TOKEN))
             return
         breaker, now = self._breaker_of(to), time.monotonic()
         is_probe = breaker.is_open
         if breaker is not self._breaker and not breaker.allowed(now, 0, 1):
             due = self._now() + timedelta(seconds=breaker.wait_s(now) + random.uniform(0.05, 1.0))  # noqa: S311  jitter
-            self._end(Outcome(each.id, "queued", "provider_away", due, is_void=True))
+            self._end(Outcome(each.id, "queued", Trouble.PROVIDER_AWAY, due, is_void=True))
             return
         outgoing = Outgoing(
             id=each.id,
@@ -260,16 +261,16 @@ class Line:
             if each.device is not None and each.token_hash is not None:
                 since_ms = answer.gone_since_ms if answer.gone_since_ms is not None else started_ms
                 self._dead.append(DeadToken(each.device, each.token_hash, from_ms(since_ms)))
-            return Outcome(each.id, "dead", "token_gone", None, detail)
+            return Outcome(each.id, "dead", Trouble.TOKEN_GONE, None, detail)
         if verdict is not Verdict.RETRY:
-            return Outcome(each.id, "failed", str(verdict), None, detail)
+            return Outcome(each.id, "failed", Trouble(verdict), None, detail)
         if each.attempts >= ATTEMPTS and not is_probe:
-            return Outcome(each.id, "dead", "gave_up", None, detail)
+            return Outcome(each.id, "dead", Trouble.GAVE_UP, None, detail)
         due = self._now() + timedelta(seconds=self._backoff_s(each.attempts, answer.retry_after_s))
         if due >= from_ms(each.expires_ms):
             return Outcome(each.id, "expired", Reason.EXPIRED, None, detail)
         # A probe is made for all that wait: it does not use up the tries of the one that it is made with.
-        return Outcome(each.id, "queued", "retry", due, detail, is_void=is_probe)
+        return Outcome(each.id, "queued", Trouble.RETRY, due, detail, is_void=is_probe)
 
     def _backoff_s(self, attempt: int, retry_after_s: float) -> float:
         longest = min(RETRY_MAX_S, self._retry_s * RETRY_FACTOR ** (attempt - 1))
