@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.support.apns import DEVICE, accepted_in_the_end, push, send_all, speaking_to
-from tests.support.apns_rules import Refusal
+from tests.support.apns_rules import Refusal, Rules
 from tests.support.certificates import Authority, make_authority, server_context
-from tests.support.fake_apns import TOPIC, FakeApns, Goaway, serve
+from tests.support.fake_apns import KEY_ID, TEAM_ID, TOPIC, FakeApns, Goaway, serve
 from tests.support.gate import Gate
 from workers.push.apns import ApnsProvider
 from workers.push.outgoing import Answer, Verdict
@@ -200,17 +200,27 @@ async def test_a_permit_that_is_never_taken_is_the_operators(fake: FakeApns, pro
     assert len(fake.pushes) == 3  # the second push is not tried again: 20 minutes have not gone by
 
 
-async def test_a_permit_is_kept_for_fifty_minutes(authority: Authority) -> None:
-    now = [1_800_000_000.0]
+async def test_a_permit_is_kept_for_half_an_hour(authority: Authority) -> None:
+    now = [1_800_000_000.0]  # on the hour
     async with (
         serve(authority, now_s=lambda: now[0]) as fake,
         speaking_to(fake, authority, now_s=lambda: now[0]) as provider,
     ):
-        for minutes in (0, 49, 2, 47, 3, 50):
+        for minutes in (0, 29, 1, 29, 1, 50):
             now[0] += 60 * minutes
             assert (await provider.send(push())).verdict is Verdict.ACCEPTED
     permits = [each.headers["authorization"] for each in fake.pushes]
     assert [permits.index(permit) for permit in permits] == [0, 0, 2, 2, 4, 5]
+
+
+async def test_all_workers_have_the_same_permit(fake: FakeApns, authority: Authority) -> None:
+    """Apple refuses whoever makes new ones again and again, and does not ask which machine it was."""
+    moments = [1_800_000_000.0 + seconds for seconds in (0, 1, 600, 1_799)]
+    fake.rules = Rules(fake.key.public_key(), KEY_ID, TEAM_ID, TOPIC, lambda: moments[-1])
+    for moment in moments:
+        async with speaking_to(fake, authority, now_s=lambda moment=moment: moment) as provider:
+            assert (await provider.send(push())).verdict is Verdict.ACCEPTED
+    assert len({each.headers["authorization"] for each in fake.pushes}) == 1
 
 
 async def test_a_server_that_restarts_is_found_again(authority: Authority) -> None:

@@ -11,9 +11,11 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-import jwt
 import msgspec
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
+from cryptography.hazmat.primitives.hashes import SHA256
 from hpack import HeaderTuple, NeverIndexedHeaderTuple
+from jwt.utils import base64url_encode, der_to_raw_signature
 from msgspec import Struct
 
 from workers.push.apns_settings import ApnsSettings
@@ -25,9 +27,11 @@ PAYLOAD_MAX_BYTES = 4_096
 ELLIPSIS = "…"
 TOKEN = re.compile(r"[0-9A-Fa-f]{64,200}")
 REQUEST_MAX_S = 14.0  # with connecting, waiting for a stream, and a second try; below SEND_MAX_S
-JWT_TTL_S = 3_000  # 50 min; APNs takes it for an hour
+JWT_TTL_S = 1_800  # APNs takes it for an hour, and new ones not more often than every 20 min
 RENEW_EVERY_S = 1_200  # APNs takes no new one more often than every 20 min
 OF_OUR_TOPIC = frozenset({"DeviceTokenNotForTopic", "TopicDisallowed"})
+
+_SAME_EACH_TIME = ECDSA(SHA256(), deterministic_signing=True)  # RFC 6979
 
 
 class ApnsProvider:
@@ -110,19 +114,24 @@ class ApnsProvider:
 
 
 class _Permit:
-    """The JWT that every request carries, as the value of its header."""
+    """The JWT that every request carries, as the value of its header.
+
+    All workers with the same key have the same one, also those that have just started: APNs counts new ones by key.
+    """
 
     def __init__(self, settings: ApnsSettings, now_s: Callable[[], float]) -> None:
         self._settings = settings
         self._now_s = now_s
         self._value = b""
-        self._signed_at = self._renewed_at = -float("inf")
+        self._period = -1
+        self._renewed_at = -float("inf")
 
     def current(self) -> bytes:
         """Never older than `JWT_TTL_S`."""
-        now = self._now_s()
-        if not self._signed_at <= now < self._signed_at + JWT_TTL_S:  # a clock may be set back
-            self._sign(now)
+        period = int(self._now_s()) // JWT_TTL_S
+        if period != self._period:
+            self._sign(period * JWT_TTL_S)
+            self._period = period
         return self._value
 
     def renewed(self, expired: bytes) -> bytes | None:
@@ -132,15 +141,16 @@ class _Permit:
             if now < self._renewed_at + RENEW_EVERY_S:
                 return None
             self._renewed_at = now
-            self._sign(now)
+            self._sign(int(now))
         return self._value
 
-    def _sign(self, now: float) -> None:
+    def _sign(self, issued_s: int) -> None:
+        """By hand: PyJWT signs with chance, which makes another token each time."""
         settings = self._settings
-        claims = {"iss": settings.team_id, "iat": int(now)}
-        token = jwt.encode(claims, settings.key, algorithm="ES256", headers={"kid": settings.key_id})
-        self._value = b"bearer " + token.encode()
-        self._signed_at = now
+        head, claims = {"alg": "ES256", "kid": settings.key_id}, {"iss": settings.team_id, "iat": issued_s}
+        signed = b".".join(base64url_encode(msgspec.json.encode(part)) for part in (head, claims))
+        signature = der_to_raw_signature(settings.key.sign(signed, _SAME_EACH_TIME), settings.key.curve)
+        self._value = b"bearer " + signed + b"." + base64url_encode(signature)
 
 
 def encode_payload(outgoing: Outgoing) -> bytes | None:
