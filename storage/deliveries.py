@@ -112,15 +112,22 @@ with held as materialized (
          as v(user_id, seq, channel, state, reason, push_id)
     where n.user_id = v.user_id and n.seq = v.seq and n.channel = v.channel
       and exists (select from held h where h.user_id = n.user_id and h.kind = n.kind and h.channel = n.channel)
+), made as materialized (
+    select d.id, d.push_id, d.user_id, d.device_id, d.provider, d.kind, d.first_seq, d.last_seq, d.content, d.expires_at
+    from unnest($15::uuid[], $16::uuid[], $17::uuid[], $18::uuid[], $19::text[], $20::text[], $21::bigint[], $22::bigint[],
+                $23::text[], $24::timestamptz[])
+         as d(id, push_id, user_id, device_id, provider, kind, first_seq, last_seq, content, expires_at)
+    where exists (
+        select from held h where h.user_id = d.user_id and h.kind = d.kind and (h.channel = 'email') = (d.provider = 'email')
+    )
+), replaced as (  -- a new push says all that is still true of those before it
+    update deliveries o set state = 'suppressed', reason = 'replaced', due_at = null
+    from made d
+    where o.user_id = d.user_id and o.kind = d.kind and o.provider = d.provider and o.device_id is not distinct from d.device_id
+      and o.state = 'queued'
 )
 insert into deliveries (id, push_id, user_id, device_id, provider, kind, first_seq, last_seq, content, state, due_at, expires_at, created_at)
-select d.id, d.push_id, d.user_id, d.device_id, d.provider, d.kind, d.first_seq, d.last_seq, d.content, 'queued', $7, d.expires_at, $7
-from unnest($15::uuid[], $16::uuid[], $17::uuid[], $18::uuid[], $19::text[], $20::text[], $21::bigint[], $22::bigint[], $23::text[],
-            $24::timestamptz[])
-     as d(id, push_id, user_id, device_id, provider, kind, first_seq, last_seq, content, expires_at)
-where exists (
-    select from held h where h.user_id = d.user_id and h.kind = d.kind and (h.channel = 'email') = (d.provider = 'email')
-)
+select id, push_id, user_id, device_id, provider, kind, first_seq, last_seq, content, 'queued', $7, expires_at, $7 from made
 """
 
 _TARGETS = """

@@ -89,7 +89,7 @@ where h.user_id = any($1::uuid[]) and h.seq > greatest(h.acked_seq, h.notified_s
 order by h.user_id, i.seq
 """
 
-# Heads are locked in the order in which commits lock them, and last.
+# Heads are locked in the order in which commits lock them.
 _SAVE = """
 with input as (
     select * from unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::uuid[], $6::timestamptz[], $7::timestamptz[])
@@ -134,7 +134,7 @@ join inbox_heads h on h.user_id = c.user_id
 cross join lateral (
     select * from notifications
     where user_id = c.user_id and kind = c.kind and channel = c.channel and state in ('waiting', 'sent')
-      and (seq > h.acked_seq or state = 'waiting') and seq between c.first_seq and c.last_seq
+      and (seq > h.acked_seq or state = 'waiting' or channel = 'email') and seq between c.first_seq and c.last_seq
     order by seq desc limit $6
 ) n
 left join inbox i on i.user_id = n.user_id and i.seq = n.seq and i.at = n.at
@@ -214,8 +214,8 @@ async def load_pending(
     channels: Sequence[str],
     spans: Sequence[tuple[int, int]],
 ) -> list[Pending]:
-    """Of each user, kind and channel: what waits, and what was pushed and not acked since, with a `seq` in the span;
-    the last `PENDING_MAX`, the latest first. Raises: Unavailable."""
+    """Of each user, kind and channel: what waits, what was pushed and not acked since, and what was mailed, with a `seq`
+    in the span; the last `PENDING_MAX`, the latest first. Raises: Unavailable."""
     firsts, lasts = [first for first, _ in spans], [last for _, last in spans]
     rows = await database.fetch(_PENDING, users, kinds, channels, firsts, lasts, PENDING_MAX)
     return [

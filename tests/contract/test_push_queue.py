@@ -31,14 +31,14 @@ class Rig:
 
     async def told(self) -> None:
         """Until a job has been asked for, and nothing is under way."""
-        while not await self.link.call("ZCARD", keys.job_queue(Queue.PUSH)):  # noqa: ASYNC110
+        while not await self.link.call("ZCARD", keys.job_queue(Queue.PUSH)):  # noqa: ASYNC110  Valkey tells nobody
             await asyncio.sleep(0.01)
 
     async def waiting(self) -> set[str]:
         return {user.decode() for user in await self.link.call("SMEMBERS", keys.PUSH_USERS)}
 
-    async def idle(self, tasks: Tasks | None = None) -> None:
-        while len(tasks or self.tasks):  # noqa: ASYNC110
+    async def idle(self) -> None:
+        while len(self.tasks):  # noqa: ASYNC110  tasks are waited for by nobody
             await asyncio.sleep(0.01)
 
 
@@ -86,7 +86,7 @@ async def test_a_job_goes_with_them_one_for_each_process(rig: Rig) -> None:
     assert job is not None
     assert (job.function, job.args, job.kwargs) == (LOOK, [], {})
     rig.two.add(["ana"])
-    while await rig.link.call("ZCARD", keys.job_queue(Queue.PUSH)) < 2:  # noqa: ASYNC110
+    while await rig.link.call("ZCARD", keys.job_queue(Queue.PUSH)) < 2:  # noqa: ASYNC110  Valkey tells nobody
         await asyncio.sleep(0.01)
 
 

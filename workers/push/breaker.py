@@ -29,6 +29,10 @@ class Breaker:
             return max(0, most - in_flight)
         return 1 if in_flight == 0 and now >= self._until else 0
 
+    def probe(self, now: float, within_s: float) -> None:
+        """One that was allowed begins, and ends *within_s*: no other before that."""
+        self._until = now + within_s
+
     def wait_s(self, now: float) -> float:
         """How long nothing may be begun."""
         return max(0.0, self._until - now) if self.is_open else 0.0

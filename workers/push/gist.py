@@ -64,8 +64,8 @@ def gist_of(kind: str, at: datetime, body: bytes) -> Gist | None:
         return None
     try:
         event = _decoder.decode(body)
-    except msgspec.MsgspecError:
-        log.exception("an event cannot be read", extra={"kind": kind})
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        log.error("an event cannot be read", extra={"kind": kind, "reason": type(error).__name__})  # noqa: TRY400
         return None
     expires_at = at + rule.ttl
     ends_at = event.expires_at.astimezone(UTC) if event.expires_at is not None else expires_at

@@ -209,7 +209,11 @@ class _Outcome:
             for each in going:
                 self._verdict(each, "sent", None, push)
             # What was pushed before and is still true belongs to what the new push says: it replaces the old one.
-            before = [each for each in asked if not each.pending.is_waiting and not isinstance(each.decision, Suppress)]
+            before = [
+                each
+                for each in asked
+                if not (each.pending.is_waiting or each.pending.is_acked or isinstance(each.decision, Suppress))
+            ]
             self.pushes.append((push, burst, [*going, *before]))
         self.settled.append(Settled(burst, min(due, default=None), is_sent=push is not None))
 

@@ -79,6 +79,8 @@ class Line:
         self._flying: set[asyncio.Task[None]] = set()
         self._ended: list[Outcome] = []
         self._dead: list[DeadToken] = []
+        self._saving = asyncio.Lock()
+        self._is_behind = False  # something could not be written
         self._wake = asyncio.Event()
         self._write = asyncio.Event()
 
@@ -124,6 +126,8 @@ class Line:
 
     async def _take(self) -> bool:
         """Claim what may be begun soon. True: there may be more to do at once. Raises: Unavailable."""
+        if self._is_behind:  # what was answered meanwhile must not be taken for lost
+            await self._save()
         most = self._provider.in_flight_max
         if self._breaker.is_open:
             self._give_back()
@@ -153,7 +157,7 @@ class Line:
                 self._end(Outcome(each.id, "expired", Reason.EXPIRED, is_void=True))
             elif each.attempts > ATTEMPTS:
                 self._end(Outcome(each.id, "dead", Trouble.NO_ANSWER, is_void=True))
-            elif each.device is not None and each.token is None:
+            elif each.token is None and (each.device is not None or self._provider.name == EMAIL):
                 self._end(Outcome(each.id, "suppressed", Reason.NO_DEVICE, is_void=True))
             elif each.attempts == 1 and now_ms - each.created_ms < FRESH_MS:
                 good.append(each)
@@ -185,7 +189,9 @@ class Line:
         return good
 
     def _begin(self) -> None:
-        while self._waiting and len(self._flying) < self._provider.in_flight_max:
+        most = self._provider.in_flight_max
+        # It may have opened while the claim was under way: the rest goes back with the next one.
+        while self._waiting and self._breaker.allowed(time.monotonic(), len(self._flying), most):
             task = asyncio.create_task(self._try(self._waiting.popleft()), name=f"{self._provider.name} push")
             self._flying.add(task)
             task.add_done_callback(self._landed)
@@ -217,10 +223,12 @@ class Line:
             return
         breaker, now = self._breaker_of(to), time.monotonic()
         is_probe = breaker.is_open
-        if breaker is not self._breaker and not breaker.allowed(now, 0, 1):
-            due = self._now() + timedelta(seconds=breaker.wait_s(now) + random.uniform(0.05, 1.0))  # noqa: S311  jitter
-            self._end(Outcome(each.id, "queued", Trouble.PROVIDER_AWAY, due, is_void=True))
-            return
+        if is_probe and breaker is not self._breaker:
+            if not breaker.allowed(now, 0, 1):
+                due = self._now() + timedelta(seconds=breaker.wait_s(now) + random.uniform(0.05, 1.0))  # noqa: S311  jitter
+                self._end(Outcome(each.id, "queued", Trouble.PROVIDER_AWAY, due, is_void=True))
+                return
+            breaker.probe(now, SEND_MAX_S)
         outgoing = Outgoing(
             id=each.id,
             user=each.user,
@@ -254,9 +262,9 @@ class Line:
                 log.error("a provider refuses our configuration", extra={"provider": name, "answer": answer.detail})
 
     def _outcome(self, each: Try, answer: Answer, started_ms: int, is_probe: bool) -> Outcome:
-        verdict, detail = answer.verdict, answer.detail or None
+        verdict, detail = answer.verdict, _storable(answer.detail)
         if verdict is Verdict.ACCEPTED:
-            return Outcome(each.id, "accepted", None, None, detail, answer.ref)
+            return Outcome(each.id, "accepted", None, None, detail, _storable(answer.ref))
         if verdict is Verdict.GONE:
             if each.device is not None and each.token_hash is not None:
                 since_ms = answer.gone_since_ms if answer.gone_since_ms is not None else started_ms
@@ -292,27 +300,31 @@ class Line:
             except Exception:
                 log.exception("outcomes could not be written", extra={"provider": self._provider.name})
                 await asyncio.sleep(AWAY_S)
+                self._write.set()
 
     async def _save(self) -> None:
-        """Write what has ended. Should it fail, it is written with what ends next. Raises: Unavailable."""
-        ended, self._ended = self._ended, []
-        dead, self._dead = self._dead, []
-        try:
-            if ended:
-                await save_outcomes(self._database, ended, self._now())
-                ended = []
-            if dead:
-                await self._remove(dead)
-                dead = []
-        finally:
-            self._ended = ended + self._ended
-            self._dead = dead + self._dead
+        """Write what has ended. Should it fail, it is written before anything else is taken. Raises: Unavailable."""
+        async with self._saving:
+            ended, self._ended = self._ended, []
+            dead, self._dead = self._dead, []
+            try:
+                if ended:
+                    await save_outcomes(self._database, ended, self._now())
+                    ended = []
+                if dead:
+                    await self._remove(dead)
+                    dead = []
+            finally:
+                self._is_behind = bool(ended or dead)
+                self._ended = ended + self._ended
+                self._dead = dead + self._dead
 
     async def _remove(self, dead: Sequence[DeadToken]) -> None:
         name = self._provider.name
         removal = await remove(self._database, name, dead, self._now())
         self._counts.removed[name] += removal.removed
-        self._counts.held_back[name] += removal.held_back
+        if removal.held_back:
+            self._counts.held_back[name] += removal.held_back
         if removal.is_alarming:
             self._counts.alarms[name] += 1
             log.error(
@@ -329,6 +341,11 @@ class Line:
 
     def _now(self) -> datetime:
         return from_ms(self._clock())
+
+
+def _storable(text: str | None) -> str | None:
+    """PostgreSQL takes neither NUL nor half of a surrogate pair, and refuses all that is written with them."""
+    return text.replace("\0", "").encode(errors="replace").decode() or None if text is not None else None
 
 
 def _reconsidered(each: Try, speaks_of: Sequence[Asked]) -> Outcome | None:

@@ -5,8 +5,21 @@ from typing import Any
 
 import pytest
 
-from domain.notifications import KINDS, Circumstances, Decision, Presence, Reason, Send, Suppress, Timing, Wait, decide
+from domain.notifications import (
+    KINDS,
+    Circumstances,
+    Decision,
+    Presence,
+    Reason,
+    Send,
+    Suppress,
+    Timing,
+    Wait,
+    decide,
+    is_permitted,
+)
 from domain.preferences import Category, Channel, Preferences
+from domain.privacy import Audience, Privacy, Relation
 from domain.quiet_hours import QuietHours
 from domain.times import to_ms
 
@@ -191,3 +204,42 @@ def test_how_long_each_kind_is_worth_something() -> None:
     assert {kind for kind, ttl in hours.items() if ttl != 24} == {"group.started"}
     assert hours["group.started"] == 1 / 6
     assert {kind for kind, what in KINDS.items() if not what.is_pushed} == {"group.completed", "hug.mutual"}
+
+
+def relation(*, is_friend: bool = False, **privacy: Any) -> Relation:
+    return Relation(exists=True, is_friend=is_friend, privacy=Privacy(**privacy))
+
+
+@pytest.mark.parametrize(
+    ("kind", "field"),
+    [("hug.received", "who_may_hug"), ("request.received", "who_may_ask"), ("friend.requested", "who_befriends")],
+)
+@pytest.mark.parametrize(
+    ("audience", "strangers", "friends"), [("everyone", 1, 1), ("friends", 0, 1), ("nobody", 0, 0)]
+)
+def test_privacy_is_asked_about_what_somebody_does_to_another(
+    kind: str, field: str, audience: str, strangers: int, friends: int
+) -> None:
+    for is_friend, expected in ((False, strangers), (True, friends)):
+        others = dict.fromkeys(("who_may_hug", "who_may_ask", "who_befriends"), Audience.NOBODY)
+        some = relation(is_friend=is_friend, **others | {field: Audience(audience)})
+        assert is_permitted(kind, some) == bool(expected)
+
+
+def test_a_hug_that_was_asked_for_needs_no_other_permission() -> None:
+    closed = relation(who_may_hug=Audience.NOBODY, who_may_ask=Audience.NOBODY)
+    assert is_permitted("hug.received", closed, is_of_request=True)
+    assert not is_permitted("request.received", closed, is_of_request=True)
+
+
+@pytest.mark.parametrize("takes", [True, False])
+def test_the_community_may_ask_whoever_takes_such_requests(takes: bool) -> None:
+    some = relation(is_friend=not takes, who_may_ask=Audience.EVERYONE, takes_community_requests=takes)
+    assert is_permitted("request.received", some, is_community=True) == takes
+    assert not is_permitted("hug.received", relation(takes_community_requests=True), is_community=True)
+
+
+def test_nobody_is_asked_about_what_follows_from_what_they_did() -> None:
+    closed = relation(who_may_hug=Audience.NOBODY, who_may_ask=Audience.NOBODY, who_befriends=Audience.NOBODY)
+    asked = {"hug.received", "request.received", "friend.requested"}
+    assert {kind for kind in KINDS if not is_permitted(kind, closed)} == asked

@@ -8,7 +8,7 @@ import pytest
 from domain.ids import uuid7
 from domain.notifications import KINDS
 from domain.preferences import Category
-from protocol import events
+from protocol import events, group_events
 from protocol.codec import encode_body
 from protocol.events import Message
 from protocol.parts import UserRef
@@ -17,7 +17,7 @@ from workers.push.gist import COLLAPSE_MAX, gist_of
 pytestmark = pytest.mark.unit
 
 AT = datetime(2026, 1, 10, 12, tzinfo=UTC)
-TIME = "2026-01-10T12:00:00.000Z"
+TIME, AT_SIX = "2026-01-10T12:00:00.000Z", "2026-01-10T18:00:00.000Z"
 BO = UserRef("01981f6e-7d3a-7c21-9a44-2f0d6f1c2b11", "Bo")
 ID, HUG, REQUEST = uuid7(1), uuid7(2), uuid7(3)
 SECRET = "a secret"
@@ -39,10 +39,10 @@ PUSHED: list[tuple[Message, Category, UserRef | None, timedelta, dict[str, str]]
         {"id": ID},
     ),
     (
-        events.RequestReceived(at=TIME, id=ID, from_=BO, expires_at=TIME, message=SECRET),
+        events.RequestReceived(at=TIME, id=ID, from_=BO, expires_at=AT_SIX, message=SECRET),
         Category.REQUESTS,
         BO,
-        timedelta(hours=24),
+        timedelta(hours=6),
         {"id": ID},
     ),
     (
@@ -53,14 +53,16 @@ PUSHED: list[tuple[Message, Category, UserRef | None, timedelta, dict[str, str]]
         {"id": ID, "hug": HUG},
     ),
     (
-        events.GroupInvited(at=TIME, id=ID, from_=BO, name=SECRET, state="open", expires_at=TIME, message=SECRET),
+        group_events.GroupInvited(
+            at=TIME, id=ID, from_=BO, name=SECRET, state="open", expires_at=AT_SIX, message=SECRET
+        ),
         Category.GROUPS,
         BO,
-        timedelta(hours=24),
+        timedelta(hours=6),
         {"id": ID},
     ),
     (
-        events.GroupStarted(at=TIME, id=ID, name=SECRET, count=3),
+        group_events.GroupStarted(at=TIME, id=ID, name=SECRET, count=3),
         Category.GROUPS,
         None,
         timedelta(minutes=10),
