@@ -96,8 +96,11 @@ async def test_every_try_is_on_record_with_its_answer(provider: str) -> None:
             assert [got.answer for got in await fakes.tries()] == [503, 0, 200]
             assert [got.answer for got in await fakes.pushes()] == [0, 200]
             await fakes.shut(provider)
-            answer = await sender.send(push)
-            assert (answer.verdict, answer.is_silent) == (Verdict.RETRY, False)
+            answers = [
+                await sender.send(push) for _ in range(2)
+            ]  # the first may find a connection that is not known to be dead
+            assert [answer.verdict for answer in answers] == [Verdict.RETRY, Verdict.RETRY]
+            assert not answers[1].is_silent
             await fakes.open_again(provider)
             while (
                 await sender.send(push)
