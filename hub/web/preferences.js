@@ -15,7 +15,7 @@ const CATEGORIES = [
   ["groups", "Group hugs"],
   ["friends", "Friends"],
   ["streaks", "Your days in a row"],
-  ["insights", "About your moods"],
+  ["insights", "Your mood patterns"],
 ];
 const PREVIEWS = [
   ["generic", "Hidden"],
