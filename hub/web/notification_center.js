@@ -78,6 +78,7 @@ export class NotificationCenter {
     badge.textContent = unread > SHOWN_MAX ? `${SHOWN_MAX}+` : String(unread);
     byId("open-notifications").ariaLabel = unread === 0 ? "Notifications" : `Notifications, ${unread}${isMore ? " or more" : ""} unread`;
     this.#readAll.ariaDisabled = String(unread === 0);
+    navigator.setAppBadge?.(unread).catch(() => {}); // a push has set it on the icon of an installed page, too
   }
 
   // The list

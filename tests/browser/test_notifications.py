@@ -136,13 +136,14 @@ def test_a_hug_that_is_taken_back_is_no_news(devices: tuple[Centre, Centre, Wind
 
 def test_the_count_is_there_after_loading_the_page_anew(devices: tuple[Centre, Centre, Window]) -> None:
     here, _, zoe = devices
-    zoe.page.context.new_page()  # the page of Zoë goes to the background; hers is not what is looked at
     zoe.hug(here.window, "still here")
     here.has_unread(1)
     here.page.add_init_script(HIDE)
+    here.page.add_init_script("navigator.setAppBadge = async (count) => { window.appBadge = count }")
     here.page.reload()
     here.window.is_live()
     here.has_unread(1)
+    assert here.page.evaluate("appBadge") == 1
 
 
 def test_every_notification_leads_to_what_it_is_about(two_friends: tuple[Window, Window]) -> None:

@@ -133,6 +133,7 @@ class Pushes:
 
 def test_switched_on_by_a_click_and_off_by_another(ana: Window) -> None:
     expect(devices(ana)).to_contain_text("Chrome on Linux")
+    devices(ana).scroll_into_view_if_needed()
     ana.picture("push-on")
     ana.page.reload()
     ana.is_live()
