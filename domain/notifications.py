@@ -72,7 +72,6 @@ class Reason(StrEnum):
     MAIL_LATER = "mail_later"  # it may be seen without one
     PRESENCE_UNKNOWN = "presence_unknown"
     MERGING = "merging"
-    REPLACED = "replaced"  # a newer push of its kind says all that it said
 
 
 class Timing(Struct, frozen=True, kw_only=True):

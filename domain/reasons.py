@@ -36,7 +36,6 @@ WORDS: Mapping[str, str] = {
     Reason.MAIL_LATER: "a mail is written only if it is not seen by then",
     Reason.PRESENCE_UNKNOWN: "it is not known whether anybody is connected",
     Reason.MERGING: "it is merged with others of its kind",
-    Reason.REPLACED: "a newer push of its kind says all that it said",
     Trouble.PROVIDER_AWAY: "the provider does not answer anybody",
     Trouble.RETRY: "it is tried again",
     Trouble.GAVE_UP: "five tries have failed",

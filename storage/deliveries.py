@@ -120,11 +120,6 @@ with held as materialized (
     where exists (
         select from held h where h.user_id = d.user_id and h.kind = d.kind and (h.channel = 'email') = (d.provider = 'email')
     )
-), replaced as (  -- a new push says all that is still true of those before it
-    update deliveries o set state = 'suppressed', reason = 'replaced', due_at = null
-    from made d
-    where o.user_id = d.user_id and o.kind = d.kind and o.provider = d.provider and o.device_id is not distinct from d.device_id
-      and o.state = 'queued'
 )
 insert into deliveries (id, push_id, user_id, device_id, provider, kind, first_seq, last_seq, content, state, due_at, expires_at, created_at)
 select id, push_id, user_id, device_id, provider, kind, first_seq, last_seq, content, 'queued', $7, expires_at, $7 from made
