@@ -11,6 +11,7 @@ class Trouble(StrEnum):
 
     PROVIDER_AWAY = "provider_away"
     RETRY = "retry"
+    SUPERSEDED = "superseded"
     GAVE_UP = "gave_up"
     NO_ANSWER = "no_answer"
     TOKEN_GONE = "token_gone"  # noqa: S105  no password
@@ -38,6 +39,7 @@ WORDS: Mapping[str, str] = {
     Reason.MERGING: "it is merged with others of its kind",
     Trouble.PROVIDER_AWAY: "the provider does not answer anybody",
     Trouble.RETRY: "it is tried again",
+    Trouble.SUPERSEDED: "a newer push says it, too",
     Trouble.GAVE_UP: "five tries have failed",
     Trouble.NO_ANSWER: "workers have died over it too often",
     Trouble.TOKEN_GONE: "the provider does not know the device any more",

@@ -147,6 +147,15 @@ left join credentials k on c.provider = 'email' and k.user_id = c.user_id
 order by c.created_at, c.id
 """
 
+# What the newer one says includes what the older one said.
+_SUPERSEDED = """
+select d.id from deliveries d where d.id = any($1::uuid[]) and exists (
+    select from deliveries n where n.user_id = d.user_id and n.last_seq >= d.last_seq and n.created_at > d.created_at
+      and n.kind = d.kind and n.provider = d.provider and n.device_id is not distinct from d.device_id
+      and n.state in ('queued', 'sent', 'accepted', 'opened')
+)
+"""
+
 _SAVE = """
 with ended as (
     select * from unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::bool[])
@@ -232,6 +241,11 @@ async def claim(database: Database, provider: str, now: datetime, until: datetim
         )
         for row in rows
     ]
+
+
+async def load_superseded(database: Database, deliveries: Sequence[str]) -> set[str]:
+    """Those of *deliveries* after which a newer one has been made for the same place, which replaces them. Raises: Unavailable."""
+    return {str(row["id"]) for row in await database.fetch(_SUPERSEDED, deliveries)}
 
 
 async def save_outcomes(database: Database, outcomes: Sequence[Outcome], now: datetime) -> None:

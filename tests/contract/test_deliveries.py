@@ -9,7 +9,18 @@ import pytest
 
 from domain.ids import uuid7
 from domain.preferences import Channel
-from storage.deliveries import NewDelivery, Outcome, Settled, Target, Try, claim, load_targets, save_outcomes, settle
+from storage.deliveries import (
+    NewDelivery,
+    Outcome,
+    Settled,
+    Target,
+    Try,
+    claim,
+    load_superseded,
+    load_targets,
+    save_outcomes,
+    settle,
+)
 from storage.notifications import claim_bursts
 from storage.postgres import Database
 from tests.support.people import make_users
@@ -135,6 +146,27 @@ async def test_a_device_that_went_to_somebody_else_gets_nothing(database: Databa
     await add_device(database, bo, clock.now, token="b")
     tokens = {each.id: each.token is not None for each in await take(database, clock)}
     assert tokens == {made[moved]: False, made[gone]: False, made[kept]: True}
+
+
+async def test_a_newer_one_for_the_same_place_replaces_what_waits(database: Database, clock: Clock) -> None:
+    ana, bo = await make_users(database, 2)
+    phone, tablet, of_bo = [
+        await add_device(database, user, clock.now, token=token)
+        for user, token in ((ana, "phone"), (ana, "tablet"), (bo, "of bo"))
+    ]
+    places = ((ana, phone), (ana, tablet), (bo, of_bo))
+    old = {device: await make(database, clock, user, device) for user, device in places}
+    mailed = await make(database, clock, ana, None, "email")
+    waiting = [*old.values(), mailed]
+    assert await load_superseded(database, waiting) == set()
+    clock.forward(1)
+    new = await make(database, clock, ana, phone)
+    assert await load_superseded(database, [*waiting, new]) == {old[phone]}
+    for state, is_replacing in {"accepted": True, "suppressed": False, "dead": False, "failed": False}.items():
+        await database.execute("update deliveries set state = $2 where id = $1", new, state)
+        assert await load_superseded(database, waiting) == ({old[phone]} if is_replacing else set())
+    await database.execute("update deliveries set state = 'queued', kind = 'hug.felt' where id = $1", new)
+    assert await load_superseded(database, waiting) == set(), "of something else"
 
 
 async def test_a_renewed_token_is_the_one_that_is_used(database: Database, clock: Clock) -> None:

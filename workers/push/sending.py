@@ -20,7 +20,7 @@ from domain.notifications import Reason, Send, Wait
 from domain.preferences import Channel
 from domain.reasons import Trouble
 from domain.times import from_ms
-from storage.deliveries import Outcome, Try, claim, save_outcomes
+from storage.deliveries import Outcome, Try, claim, load_superseded, save_outcomes
 from storage.device_removal import DeadToken, remove
 from storage.encryption import KeyRing, Unreadable
 from storage.notifications import load_pending
@@ -166,6 +166,11 @@ class Line:
         return good + (await self._ask_again(stale, now) if stale else [])
 
     async def _ask_again(self, tries: Sequence[Try], now: datetime) -> list[Try]:
+        """Those that are still to be made: what has waited must not come in place of what is newer."""
+        superseded = await load_superseded(self._database, [each.id for each in tries])
+        for old in superseded:
+            self._end(Outcome(old, "suppressed", Trouble.SUPERSEDED, is_void=True))
+        tries = [each for each in tries if each.id not in superseded]
         channel = Channel.EMAIL if self._provider.name == EMAIL else Channel.PUSH
         spans = [(each.first_seq, each.last_seq) for each in tries]
         kinds = [each.kind for each in tries]
