@@ -40,12 +40,11 @@ class Phone:
         await self._welcomed.wait()
         return now_ms()
 
-    async def stop(self) -> int:
-        """When it is gone: Unix ms."""
+    async def stop(self) -> None:
+        """Returns when it is gone."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        return now_ms()
 
     async def _live(self) -> None:
         while True:

@@ -42,6 +42,16 @@ SORTS: dict[str, tuple[str, ...]] = {
     "off": ("webpush",),
     "deviceless": (),
 }
+# Their provider, what it says of their tokens, and whether these are dead by that. None of them is ever told anything.
+BROKEN: dict[str, tuple[str, str, bool]] = {
+    "unregistered": ("fcm", "UNREGISTERED", True),
+    "of_another_sender": ("fcm", "SENDER_ID_MISMATCH", False),
+    "expired": ("apns", "ExpiredToken", True),
+    "of_another_app": ("apns", "DeviceTokenNotForTopic", False),
+    "unsubscribed": ("webpush", "410", True),
+    "unknown": ("webpush", "404", True),
+    "forbidden": ("webpush", "403", False),
+}
 CONNECTING = {"acking": True, "silent": False, "undisturbed": False, "woken": False}  # do they ack?
 MUTED = 4  # of those who hug
 
@@ -81,9 +91,8 @@ class Member(Struct, kw_only=True, eq=False):
 class Crew:
     """Everybody of a test: those who hug, and the *members* who are hugged."""
 
-    def __init__(self, stack: Stack, fakes: FakePush, people: Sequence[Person], each: int) -> None:
-        """*each*: so many of each sort; the people left over hug."""
-        sorts = [sort for sort in SORTS for _ in range(each)]
+    def __init__(self, stack: Stack, fakes: FakePush, people: Sequence[Person], sorts: Sequence[str]) -> None:
+        """*sorts*: one for each member; the people left over hug."""
         self._stack = stack
         self._fakes = fakes
         self.members = [
@@ -110,10 +119,13 @@ class Crew:
         async with aiohttp.ClientSession(self._stack.url) as session:
             vapid = (await _call(session, "GET", "/v1/push/key", self.senders[0]))["key"]
             for member in self.members:
-                for provider in SORTS[member.sort]:
+                for provider in SORTS[member.sort] if member.sort in SORTS else BROKEN[member.sort][:1]:
                     await self._register(session, member, provider, vapid)
                 if member.shows_names:
                     await _call(session, "PATCH", "/v1/me/preferences", member.person, {"preview": "name"})
+            for member in self.of(*BROKEN):
+                provider, code, _ = BROKEN[member.sort]
+                await self._fakes.break_(provider, member.devices[provider], code)
             for member in self.of("off"):
                 change = {"categories": {"hugs": {"push": False}}}
                 await _call(session, "PATCH", "/v1/me/preferences", member.person, change)
@@ -184,7 +196,8 @@ class Crew:
     async def wake(self) -> None:
         """Whoever was not to be disturbed for a while goes."""
         for member in self.of("woken"):
-            member.presence.append((await self.phones[member.id].stop(), OFFLINE))
+            member.presence.append((now_ms(), OFFLINE))  # a push may come before the socket has said good-bye
+            await self.phones[member.id].stop()
 
     async def block(self) -> None:
         """The blocking block some of those who hugged them."""

@@ -24,7 +24,7 @@ from inbox i left join hugs h on h.recipient_id = i.user_id and h.seq = i.seq
 where i.kind = 'hug.received' order by i.user_id, i.seq
 """
 _DELIVERIES = """
-select id, push_id, user_id, provider, kind, first_seq, last_seq, content, state, reason, attempts, created_at, sent_at
+select id, push_id, user_id, provider, kind, first_seq, last_seq, content, state, reason, attempts, created_at, sent_at, accepted_at
 from deliveries order by user_id, created_at, id
 """
 # What is still to be done: events to be looked at, bursts to be decided but those of $1, tries to be made.
@@ -71,6 +71,7 @@ class Delivery(Struct, frozen=True, kw_only=True):
     attempts: int
     created_ms: int
     sent_ms: int | None
+    accepted_ms: int | None
 
 
 class Facts(Struct):
@@ -162,6 +163,27 @@ class Watch:
         finally:
             await connection.close()
 
+    async def undone(self) -> str:
+        """What is still to be done, for people."""
+        connection = await asyncpg.connect(self._url)
+        try:
+            rows = [
+                *await connection.fetch(
+                    "select now(), provider, state, reason, attempts, answer, count(*), min(created_at), min(sent_at),"
+                    " min(due_at) from deliveries where due_at is not null group by 1, 2, 3, 4, 5, 6"
+                ),
+                *await connection.fetch(
+                    "select b.kind, n.state, n.reason, count(*), min(b.due_at), count(b.claim) from bursts b"
+                    " join notifications n using (user_id, kind, channel) where n.state = 'waiting' group by 1, 2, 3"
+                ),
+                *await connection.fetch(
+                    "select count(*) from inbox_heads where seq > greatest(acked_seq, notified_seq)"
+                ),
+            ]
+        finally:
+            await connection.close()
+        return "\n".join(str(dict(row)) for row in rows)
+
     async def facts(self, fakes: FakePush) -> Facts:
         """All there is."""
         facts = Facts(now_ms(), acks=dict(self._acks), tries=await fakes.tries(), pushes=await fakes.pushes())
@@ -205,6 +227,7 @@ def _delivery(row: asyncpg.Record) -> Delivery:
         attempts=row["attempts"],
         created_ms=to_ms(row["created_at"]),
         sent_ms=_maybe_ms(row["sent_at"]),
+        accepted_ms=_maybe_ms(row["accepted_at"]),
     )
 
 

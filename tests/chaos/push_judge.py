@@ -4,16 +4,19 @@ Reality looks a little later than the slow model, so a push may speak of more th
 must be in it, what must not, and when it may come at the earliest are exact.
 """
 
+import math
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from itertools import combinations
 
 from msgspec import Struct
 
-from tests.chaos.push_crew import Member
+from tests.chaos.push_crew import BROKEN, Member
 from tests.chaos.push_facts import Delivery, Facts, Hugged
 from tests.support.push_faults import Push
 from tests.support.push_model import CONNECTED, DO_NOT_DISTURB, OFFLINE, SENT, Happened, expect
 
+TOO_MANY = 429
 FRESH_MS = 2_000  # what was decided less than that ago is not asked about again
 WAITING = "waiting"
 ISOLATE, END = "\u2068", "\u2069"
@@ -64,7 +67,7 @@ def make_case(member: Member, facts: Facts, settings: Settings) -> Case:
 def judge(members: Sequence[Member], facts: Facts, settings: Settings) -> list[str]:
     """Everything that is wrong with anybody's pushes, but for how often they reached the providers."""
     problems = []
-    for member in members:
+    for member in (member for member in members if member.sort not in BROKEN):
         case = make_case(member, facts, settings)
         found = [
             *judge_fates(case, facts),
@@ -72,6 +75,7 @@ def judge(members: Sequence[Member], facts: Facts, settings: Settings) -> list[s
             *judge_times(case, settings),
             *judge_coverage(case),
             *judge_acks(case, facts),
+            *judge_devices(case, facts),
         ]
         problems += [f"{member.sort} {member.id}: {problem}" for problem in found]
     users = {member.id for member in members}
@@ -149,7 +153,7 @@ def judge_times(case: Case, settings: Settings) -> Iterator[str]:
             1
         ]
         if presence == DO_NOT_DISTURB:
-            yield "a push while they are not to be disturbed"
+            yield f"a push at {each.created_ms} while they are not to be disturbed: {case.member.presence}"
         news = [hug.at_ms for hug in case.hugs if last < hug.seq <= each.last and hug.seq in case.told]
         if not news:
             yield f"a push that says nothing new, up to {each.last}"
@@ -190,6 +194,36 @@ def judge_acks(case: Case, facts: Facts) -> Iterator[str]:
                 yield f"a push up to {each.last} was sent though it was acked"
 
 
+def judge_devices(case: Case, facts: Facts) -> Iterator[str]:
+    """Each device was brought all that nobody has acked, and no old news in place of newer ones."""
+    arrived = {push.id for push in facts.pushes}
+    for provider in case.member.devices:
+        mine = [each for push in case.pushes for each in push if each.provider == provider]
+        spoken = {seq for each in mine if each.id in arrived for seq in range(each.first, each.last + 1)}
+        if missing := [seq for seq in case.unacked if seq not in spoken]:
+            yield f"nothing of {missing[:5]} came by {provider}"
+        for old, new in combinations(mine, 2):
+            if old.state == "accepted" and (new.accepted_ms or math.inf) < (old.sent_ms or 0):
+                yield (
+                    f"{provider} was sent {old.id}, up to {old.last}, {(old.sent_ms or 0) - (new.accepted_ms or 0)} ms "
+                    f"after it had taken the news up to {new.last}"
+                )
+
+
+def judge_broken(members: Sequence[Member], facts: Facts) -> Iterator[str]:
+    """Tokens are gone if their provider says that they are dead, and otherwise none is."""
+    for member in members:
+        for provider in member.devices:
+            is_gone = member.sort in BROKEN and BROKEN[member.sort][2]
+            if ((member.id, provider) in facts.registered) is is_gone:
+                yield f"the token of {member.sort} {member.id} is {'still there' if is_gone else 'gone'}"
+    broken = {member.id for member in members if member.sort in BROKEN}
+    for each in facts.deliveries:
+        is_over = each.state == "accepted" or (each.state == "suppressed" and each.reason in {"acked", "superseded"})
+        if each.state == "accepted" if each.user in broken else not is_over:
+            yield f"{each.provider} {each.id} is {each.state} ({each.reason})"
+
+
 def judge_arrivals(facts: Facts, members: Sequence[Member]) -> Iterator[str]:
     """What was accepted reached the right device as it is stored; nothing else did."""
     devices = {(member.id, provider): to for member in members for provider, to in member.devices.items()}
@@ -208,9 +242,27 @@ def judge_arrivals(facts: Facts, members: Sequence[Member]) -> Iterator[str]:
     yield from (f"{push[0].provider} got {push_id}, which nobody has decided" for push_id, push in arrived.items())
 
 
-def doubled(facts: Facts) -> dict[str, list[Push]]:
-    """The deliveries that reached a device more than once."""
+def judge_patience(facts: Facts, retry_after_s: int) -> Iterator[str]:
+    """Nothing is tried again sooner than its provider has asked for."""
+    asked_ms: dict[str, int] = {}
+    for push in sorted(facts.tries, key=lambda push: push.at_ms):
+        if push.at_ms < asked_ms.get(push.id, 0):
+            yield f"{push.provider} was tried again {asked_ms[push.id] - push.at_ms} ms too soon with {push.id}"
+        if push.answer == TOO_MANY:
+            asked_ms[push.id] = push.at_ms + retry_after_s * 1000
+
+
+def judge_repeats(facts: Facts, is_unheard: Callable[[Push], bool]) -> Iterator[str]:
+    """Nothing comes to a device again whose sender may know that it had come; what is tried again is the same."""
+    tries: dict[str, list[Push]] = defaultdict(list)
+    for push in facts.tries:
+        tries[push.id].append(push)
+    for push_id, same in tries.items():
+        if len({(push.to, push.collapse_key, push.title, push.text) for push in same}) > 1:
+            yield f"{push_id} was tried again as something else: {same}"
     arrived: dict[str, list[Push]] = defaultdict(list)
-    for push in facts.pushes:
+    for push in sorted(facts.pushes, key=lambda push: push.at_ms):
         arrived[push.id].append(push)
-    return {push_id: pushes for push_id, pushes in arrived.items() if len(pushes) > 1}
+    for push_id, same in arrived.items():
+        if not all(is_unheard(push) for push in same[:-1]):
+            yield f"{same[0].provider} got {push_id} {len(same)} times: {[(push.at_ms, push.answer) for push in same]}"

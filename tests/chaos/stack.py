@@ -50,7 +50,11 @@ class Stack:
         """Send a signal that ends one of them, and wait until `up` runs another in its place."""
         pid = self.pid(name, index)
         os.kill(pid, signum)
-        await self._until(lambda: self.pid(name, index) != pid, f"another {name} after {signum.name}")
+        await self.replaced(pid, name, index)
+
+    async def replaced(self, pid: int, name: str, index: int | None = None) -> None:
+        """Until `up` runs another in the place of process *pid*."""
+        await self._until(lambda: self.pid(name, index) != pid, f"another {name} after {pid}")
 
     async def pause(self, name: str, index: int | None, seconds: float) -> None:
         """Neither dead nor alive for a while."""
