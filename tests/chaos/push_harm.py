@@ -6,12 +6,14 @@ Each outage lasts until it is felt and the others have gone on without it, and e
 import asyncio
 import logging
 import os
+import random
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from tests.chaos.phones import now_ms
 from tests.chaos.push_facts import Watch
@@ -54,23 +56,27 @@ class Harm(Struct):
     cut: list[tuple[str, int, int]] = field(default_factory=list)
     unnoted: set[str] = field(default_factory=set)
 
-    async def do_all(self) -> None:
-        """One after the other."""
-        slow_tls = (partial(self.fakes.hold, "webpush"), partial(self.fakes.let_through, "webpush"))
-        await self._outage("fcm", partial(self.fakes.shut, "fcm"), partial(self.fakes.open_again, "fcm"))
+    async def do_all(self, chance: random.Random) -> None:
+        """One after the other. Which provider fails in which way is left to *chance*."""
+        too_many = Fault(status=429, retry_after=str(RETRY_AFTER_S))
+        kept = Fault(what="close", is_kept=True)
+        whose = iter(chance.sample(PROVIDERS * 4, len(PROVIDERS) * 4))
+        provider = next(whose)
+        await self._outage(provider, partial(self.fakes.shut, provider), partial(self.fakes.open_again, provider))
         await self.kill_worker(0)
-        await self._misbehave("webpush", Fault(status=429, retry_after=str(RETRY_AFTER_S), times=0))
-        await self._misbehave("apns", Fault(what="hang", times=0))
+        await self._misbehave(next(whose), replace(too_many, times=0))
+        await self._misbehave(next(whose), Fault(what="hang", times=0))
         await self.stack.flushall()
-        await self._misbehave("fcm", Fault(status=503, code="UNAVAILABLE", times=0))
+        await self._misbehave(next(whose), Fault(status=503, times=0))
         await self._passing("fcm", Fault(status=401, body="<html><h1>Unauthorized</h1></html>"))
-        await self._passing("fcm", *[Fault(status=429, retry_after=str(RETRY_AFTER_S))] * 2)
+        await self._passing(next(whose), too_many, Fault(status=500))
         await self.kill_worker(1)
         await self._passing("apns", *[Fault(what="goaway")] * 3)
-        await self._passing("webpush", *[Fault(what="close", is_kept=True)] * 3)
-        await self._outage("webpush", *slow_tls)
+        await self._passing(next(whose), kept, kept, kept)
+        provider = next(whose)  # also whoever connects anew waits for TLS
+        await self._outage(provider, partial(self.fakes.hold, provider), partial(self.fakes.let_through, provider))
         await self.stack.end(signal.SIGINT, "postgres")  # its fast shutdown
-        await self._passing("fcm", *[Fault(what="close", is_kept=True)] * 3)
+        await self._passing(next(whose), kept, kept, kept)
         await self.stack.end(signal.SIGKILL, "valkey")
         await asyncio.gather(self.kill_worker(0), self.kill_worker(1))
 
@@ -83,13 +89,14 @@ class Harm(Struct):
         await self.stack.replaced(pid, "workers", index)
 
     async def _misbehave(self, provider: str, fault: Fault) -> None:
+        log.warning("%s: %s, %s", provider, fault.what, fault.status)
         await self._outage(
             provider, partial(self.fakes.fault, provider, fault), partial(self.fakes.release, provider), is_cut=False
         )
 
     async def _passing(self, provider: str, *faults: Fault) -> None:
         """Until each has happened."""
-        log.warning("%s: %s", provider, faults[0])
+        log.warning("%s: %s", provider, [fault.what if fault.what != "answer" else fault.status for fault in faults])
         before = len([each for each in await self.fakes.tries() if each.provider == provider])
         for fault in faults:
             await self.fakes.fault(provider, fault)
@@ -99,7 +106,7 @@ class Harm(Struct):
 
     async def _outage(self, provider: str, begin: Deed, end: Deed, *, is_cut: bool = True) -> None:
         others = [each for each in PROVIDERS if each != provider]
-        log.warning("%s is away: %s", provider, begin)
+        log.warning("%s is away", provider)
         async with self._cutting(provider, is_cut=is_cut):
             since_ms = now_ms()
             await begin()

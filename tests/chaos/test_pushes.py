@@ -123,12 +123,12 @@ async def course(folder: Path, sorts: Sequence[str], over_s: float, total: int, 
 async def test_everybody_gets_the_pushes_of_the_model(folder: Path) -> None:
     seed, over_ms = seeded(), int(OVER_S * 1000)
     async with course(folder, list(SORTS) * EACH, OVER_S, HUGS, seed) as test:
-        await test.crew.settle(now_ms() + over_ms // 2, now_ms() + over_ms + 20_000)
+        await test.crew.settle(now_ms() + over_ms // 2, now_ms() + over_ms + 10_000)
         async with hugging(test.stack, test.crew, test.plan) as swarm:
             await test.come_back_after(HUGS // 2)
+            await test.crew.wake()
             await all_accepted(swarm, FINISH_WITHIN_S)
         await test.crew.block()
-        await test.crew.wake()
         await test.verdict(swarm, lambda _push: False, f"seed {seed}")
         assert sum(len(sender.accepted) for sender in swarm.members) == HUGS
 
@@ -141,7 +141,7 @@ async def test_none_is_lost_whatever_dies(folder: Path) -> None:
         harm = Harm(test.stack, test.fakes, test.watch)
         async with hugging(test.stack, test.crew, test.plan) as swarm:
             returning = asyncio.create_task(test.come_back_after(HUGS_PER_S * 20))
-            await harm.do_all()
+            await harm.do_all(random.Random(seed))
             await returning
             for sender in swarm.members:
                 sender.todo.clear()
