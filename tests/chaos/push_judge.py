@@ -142,11 +142,11 @@ def _text(member: Member, hugs: Sequence[Hugged]) -> str:
 
 def judge_times(case: Case, settings: Settings) -> Iterator[str]:
     """No push sooner than the window after the one before, in quiet hours, in DND, or while the connected may ack."""
-    sent_ms, last = 0, 0
+    sent_ms, last = -math.inf, 0
     for push in case.pushes:
         each = push[0]
         if each.created_ms < sent_ms + settings.merge_ms:
-            yield f"a push {each.created_ms - sent_ms} ms after the one before"
+            yield f"a push {each.created_ms - sent_ms:.0f} ms after the one before"
         if any(start_ms <= each.created_ms < end_ms for start_ms, end_ms in case.member.quiet):
             yield "a push in quiet hours"
         presence = max((each_ for each_ in case.member.presence if each_[0] <= each.created_ms), default=(0, OFFLINE))[

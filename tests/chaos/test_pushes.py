@@ -28,6 +28,7 @@ from tests.chaos.push_judge import (
     judge_patience,
     judge_repeats,
 )
+from tests.chaos.push_traces import judge_traces
 from tests.chaos.stack import Stack, hugmood_up
 from tests.chaos.swarm import Plan, Swarm
 from tests.support.fake_push import FakePush, Ready, fake_push_running
@@ -96,6 +97,7 @@ class Course(Struct):
             *judge_arrivals(facts, self.crew.members),
             *judge_repeats(facts, is_unheard),
             *judge_patience(facts, RETRY_AFTER_S),
+            *await judge_traces(self.stack, self.crew.members, facts, SETTINGS),
         ]
         states = Counter((delivery.state, delivery.reason) for delivery in facts.deliveries)
         found = f"{story}: {len(sent)} hugs, {len(facts.tries)} tries, deliveries {dict(states)}"
