@@ -206,6 +206,7 @@ async def test_a_newer_push_takes_the_place_of_one_that_waits(rig: Rig, desk: De
     desk.provider.answers += [BUSY]
     async with desk.open():
         await desk.until(old, "queued")
+        rig.clock.forward(0.001)
         new = await desk.push(bo, ana)
         await desk.until(new, "accepted")
         rig.clock.forward(RETRY_S)

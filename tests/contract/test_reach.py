@@ -8,7 +8,7 @@ from domain.notifications import Presence
 from domain.presence import Rank
 from storage import keys
 from storage.directory import WATCH_GAP_MS, Directory
-from storage.reach import SURE_AFTER_MS, Reach
+from storage.reach import SURE_AFTER_MS, UNSURE_GAP_MS, Reach
 from storage.redis import RedisLink
 from tests.support.people import NOW_MS
 from tests.support.servers import KillableServer, flush
@@ -117,13 +117,16 @@ async def test_nobody_is_sure_while_redis_is_away(own_redis: Callable[[], Killab
 
 async def test_since_when_nobody_is_sure(redis: RedisLink, reach: Reach, redis_url: str) -> None:
     assert reach.unsure_since_ms == NOW_MS
-    await reach.presence(["ana"], SURE_MS - 1_000)
-    assert reach.unsure_since_ms == SURE_MS - 1_000, "nobody has asked for so long that it is another time"
     await reach.presence(["ana"], SURE_MS - 1)
-    assert reach.unsure_since_ms == SURE_MS - 1_000
+    assert reach.unsure_since_ms == NOW_MS
     await reach.presence(["ana"], SURE_MS)
     assert reach.unsure_since_ms is None
+    emptied_ms = SURE_MS + 60_000
+    for later_ms in (0, UNSURE_GAP_MS):
+        flush(redis_url)
+        await reach.presence(["ana"], emptied_ms + later_ms)
+        assert reach.unsure_since_ms == emptied_ms
     flush(redis_url)
-    for ms in (1, 5_000, 10_000):
-        await reach.presence(["ana"], SURE_MS + ms)
-        assert reach.unsure_since_ms == SURE_MS + 1
+    again_ms = emptied_ms + 2 * UNSURE_GAP_MS + 1
+    await reach.presence(["ana"], again_ms)
+    assert reach.unsure_since_ms == again_ms, "nobody has asked for so long that it is another time"
