@@ -72,7 +72,7 @@ def judge(members: Sequence[Member], facts: Facts, settings: Settings) -> list[s
         found = [
             *judge_fates(case, facts),
             *judge_texts(case),
-            *judge_times(case, settings),
+            *judge_times(case, facts, settings),
             *judge_coverage(case),
             *judge_acks(case, facts),
             *judge_devices(case, facts),
@@ -140,7 +140,7 @@ def _text(member: Member, hugs: Sequence[Hugged]) -> str:
     return f"{actor} and {others} other{'s' if others > 1 else ''} hugged you."
 
 
-def judge_times(case: Case, settings: Settings) -> Iterator[str]:
+def judge_times(case: Case, facts: Facts, settings: Settings) -> Iterator[str]:
     """No push sooner than the window after the one before, in quiet hours, in DND, or while the connected may ack."""
     sent_ms, last = -math.inf, 0
     for push in case.pushes:
@@ -149,21 +149,25 @@ def judge_times(case: Case, settings: Settings) -> Iterator[str]:
             yield f"a push {each.created_ms - sent_ms:.0f} ms after the one before"
         if any(start_ms <= each.created_ms < end_ms for start_ms, end_ms in case.member.quiet):
             yield "a push in quiet hours"
-        presence = max((each_ for each_ in case.member.presence if each_[0] <= each.created_ms), default=(0, OFFLINE))[
-            1
-        ]
-        if presence == DO_NOT_DISTURB:
-            yield f"a push at {each.created_ms} while they are not to be disturbed: {case.member.presence}"
+        # A look has the time of its beginning, and asks for presence a moment later.
+        ids = {delivery.id for delivery in push}
+        came_ms = min((at.at_ms for at in facts.tries if at.id in ids), default=each.created_ms)
+        if _presence(case.member, came_ms) == DO_NOT_DISTURB:
+            yield f"a push at {came_ms} while they are not to be disturbed: {case.member.presence}"
         news = [hug.at_ms for hug in case.hugs if last < hug.seq <= each.last and hug.seq in case.told]
         if not news:
             yield f"a push that says nothing new, up to {each.last}"
         elif (
-            presence == CONNECTED
+            _presence(case.member, each.created_ms) == CONNECTED
             and case.member.sort != "stopped"
             and each.created_ms < min(news) + settings.unacked_ms
         ):
             yield f"a push {each.created_ms - min(news)} ms after a hug that they might have acked"
         sent_ms, last = each.created_ms, each.last
+
+
+def _presence(member: Member, at_ms: int) -> str:
+    return max((change for change in member.presence if change[0] <= at_ms), default=(0, OFFLINE))[1]
 
 
 def judge_coverage(case: Case) -> Iterator[str]:
