@@ -195,6 +195,28 @@ async def test_nothing_but_probes_while_a_provider_is_away_and_everything_when_i
     assert len({each.id for each in desk.provider.seen if each.id in made}) == 20
 
 
+async def test_refused_credentials_cost_no_push_and_are_an_alarm(rig: Rig, desk: Desk) -> None:
+    """Whoever is to mend them may take an hour: then everything goes out, however often it was refused."""
+    refused = Answer(verdict=Verdict.MISCONFIGURED, detail="401 UNAUTHENTICATED", is_of_all=True)
+    made = await desk.push_to(8)
+    desk.provider.usual = refused
+    async with desk.open():
+        for _ in range(3 * ATTEMPTS):
+            before = len(desk.provider.seen)
+            rig.clock.forward(60)
+            await until_so(lambda before=before: len(desk.provider.seen) > before)  # type: ignore[misc]
+        assert {(await desk.state(each))[0] for each in made} <= {"queued", "sent"}
+        desk.provider.usual = ACCEPTED
+
+        async def is_over() -> bool:
+            rig.clock.forward(30)
+            return {each.state for each in await rig.pushed()} == {"accepted"}
+
+        await until(is_over)
+    assert desk.counts.misconfigured["fcm"] >= 3 * ATTEMPTS
+    assert await rig.database.fetchval("select count(*) from devices") == 8
+
+
 async def test_what_was_taken_just_before_a_provider_went_away_is_not_sent_into_the_void(rig: Rig, desk: Desk) -> None:
     """The claim waits for a lock while what is under way fails: what it then brings goes back but for a probe."""
     desk.provider.in_flight_max = 8

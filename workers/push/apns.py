@@ -193,6 +193,7 @@ def read_answer(response: Response) -> Answer:
         retry_after_s=retry_after_s(later, time.time()) if verdict is Verdict.RETRY else 0.0,
         gone_since_ms=problem.timestamp if verdict is Verdict.GONE else None,
         is_throttled=status == 429,
+        is_of_all=status == 403,
     )
 
 

@@ -157,7 +157,9 @@ def email_answer(error: Exception, *, is_silent: bool) -> Answer:
     if isinstance(error, ConnectionError | OSError):
         return Answer(verdict=Verdict.RETRY, detail=_reason(error), is_silent=is_silent)
     if isinstance(error, SMTPException):  # no STARTTLS, or no way to log in
-        return Answer(verdict=Verdict.MISCONFIGURED, detail="the server offers no TLS or no login that we know")
+        return Answer(
+            verdict=Verdict.MISCONFIGURED, detail="the server offers no TLS or no login that we know", is_of_all=True
+        )
     return Answer(verdict=Verdict.REFUSED, detail=f"cannot be sent: {type(error).__name__}")
 
 
@@ -168,7 +170,7 @@ def _refusal(error: SMTPResponseException) -> Answer:
     if not 500 <= error.code < 600:
         return Answer(verdict=Verdict.RETRY, detail=detail)
     is_ours = isinstance(error, _OPERATORS)
-    return Answer(verdict=Verdict.MISCONFIGURED if is_ours else Verdict.REFUSED, detail=detail)
+    return Answer(verdict=Verdict.MISCONFIGURED if is_ours else Verdict.REFUSED, detail=detail, is_of_all=is_ours)
 
 
 def _reason(error: BaseException) -> str:

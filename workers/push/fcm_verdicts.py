@@ -66,7 +66,9 @@ def fcm_answer(reply: Reply) -> Answer:
             retry_after_s=reply.retry_after_s,
             is_throttled=reply.status == 429,
         )
-    return Answer(verdict=Verdict.REFUSED if reply.status in _REFUSED else Verdict.MISCONFIGURED, detail=detail)
+    if reply.status in _REFUSED:
+        return Answer(verdict=Verdict.REFUSED, detail=detail)
+    return Answer(verdict=Verdict.MISCONFIGURED, detail=detail, is_of_all=True)
 
 
 def _accepted(reply: Reply) -> Answer:

@@ -103,7 +103,7 @@ def _granted(reply: Reply) -> _Granted:
             if granted.access_token.isascii() and granted.access_token.isprintable():
                 return granted
         detail += " without a token"
-    raise NoToken(Answer(verdict=Verdict.MISCONFIGURED, detail=detail))
+    raise NoToken(Answer(verdict=Verdict.MISCONFIGURED, detail=detail, is_of_all=True))
 
 
 def _look_at(task: asyncio.Task[str]) -> None:

@@ -53,7 +53,8 @@ class Answer(Struct, frozen=True, kw_only=True):
     """*detail*: for people and logs, without secrets, such as `410 Unregistered`. *retry_after_s*: not sooner than that.
 
     *gone_since_ms*: Unix ms since when the token is dead, if the provider says. *is_silent*: there was no answer at all, so
-    it may have been sent nevertheless. *is_throttled*: too many, perhaps for this one device only. *ref*: the provider's own id.
+    it may have been sent nevertheless. *is_throttled*: too many, perhaps for this one device only.
+    *is_of_all*: with MISCONFIGURED: no push gets through until the operator has mended it. *ref*: the provider's own id.
     """
 
     verdict: Verdict
@@ -63,6 +64,7 @@ class Answer(Struct, frozen=True, kw_only=True):
     gone_since_ms: int | None = None
     is_silent: bool = False
     is_throttled: bool = False
+    is_of_all: bool = False
 
 
 class Provider(Protocol):

@@ -258,6 +258,8 @@ class Line:
         if answer.verdict is Verdict.RETRY:
             throttled = each.user if answer.is_throttled else None
             breaker.failed(time.monotonic(), answer.retry_after_s, throttled)
+        elif answer.is_of_all:
+            breaker.failed(time.monotonic())
         else:
             breaker.succeeded()
         if answer.verdict is Verdict.MISCONFIGURED:
@@ -275,15 +277,17 @@ class Line:
                 since_ms = answer.gone_since_ms if answer.gone_since_ms is not None else started_ms
                 self._dead.append(DeadToken(each.device, each.token_hash, from_ms(since_ms)))
             return Outcome(each.id, "dead", Trouble.TOKEN_GONE, None, detail)
-        if verdict is not Verdict.RETRY:
+        if verdict is not Verdict.RETRY and not answer.is_of_all:
             return Outcome(each.id, "failed", Trouble(verdict), None, detail)
-        if each.attempts >= ATTEMPTS and not is_probe:
+        # Neither a probe, which is made for all that wait, nor what is the operator's to mend uses up a try.
+        is_void = is_probe or answer.is_of_all
+        if each.attempts >= ATTEMPTS and not is_void:
             return Outcome(each.id, "dead", Trouble.GAVE_UP, None, detail)
         due = self._now() + timedelta(seconds=self._backoff_s(each.attempts, answer.retry_after_s))
         if due >= from_ms(each.expires_ms):
             return Outcome(each.id, "expired", Reason.EXPIRED, None, detail)
-        # A probe is made for all that wait: it does not use up the tries of the one that it is made with.
-        return Outcome(each.id, "queued", Trouble.RETRY, due, detail, is_void=is_probe)
+        reason = Trouble.MISCONFIGURED if answer.is_of_all else Trouble.RETRY
+        return Outcome(each.id, "queued", reason, due, detail, is_void=is_void)
 
     def _backoff_s(self, attempt: int, retry_after_s: float) -> float:
         longest = min(RETRY_MAX_S, self._retry_s * RETRY_FACTOR ** (attempt - 1))

@@ -75,3 +75,14 @@ def test_a_new_access_token_helps_only_where_ours_was_refused() -> None:
 def test_no_text_of_theirs_is_told() -> None:
     reply = Reply(400, b'{"error":{"status":"the token secret-token is bad"}}', 0.0)
     assert fcm_answer(reply).detail == "400"
+
+
+def test_what_is_about_our_credentials_is_about_every_push() -> None:
+    answers = [
+        failed(401, name="UNAUTHENTICATED"),
+        failed(403, name="PERMISSION_DENIED"),
+        failed(404, name="NOT_FOUND"),
+    ]
+    assert all(fcm_answer(reply).is_of_all for reply in answers)
+    assert not fcm_answer(failed(403, "SENDER_ID_MISMATCH")).is_of_all, "of one token"
+    assert not fcm_answer(failed(400, name="INVALID_ARGUMENT")).is_of_all, "of one push"
