@@ -136,7 +136,9 @@ async def test_what_is_no_address_is_refused(fake: FakeSmtp, to: str) -> None:
 async def test_verdicts(fake: FakeSmtp, step: str, said: str, verdict: Verdict, detail: str) -> None:
     fake.plan(step, said)
     async with provider(fake) as made:
-        assert await made.send(outgoing()) == Answer(verdict=verdict, detail=detail)
+        assert await made.send(outgoing()) == Answer(
+            verdict=verdict, detail=detail, is_of_all=verdict is Verdict.MISCONFIGURED
+        )
         assert await made.send(outgoing()) == ACCEPTED
     assert len(fake.mails) == 1
     assert len(fake.connections) == (2 if said.startswith("421") else 1)
