@@ -13,7 +13,7 @@ TESTS ?= tests/unit tests/property tests/contract tests/integration
 PYTEST := $(BIN)/python -m pytest
 # Most of these tests wait for others most of the time: more of them at once than there are cores.
 ABREAST ?= -n 4 --dist worksteal
-IN_PAIRS ?= -n 2 --dist worksteal  # each has servers, or a browser, of its own
+IN_PAIRS ?= -n 2 --dist worksteal  # each has servers of its own
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-fast test-chaos test-browser check format bench clean browser
@@ -40,7 +40,7 @@ test: setup browser  ## all tests: the quick ones, then those that kill things, 
 	@failed=0; \
 	$(PYTEST) $(ABREAST) $(TESTS) || failed=1; \
 	$(PYTEST) $(IN_PAIRS) tests/chaos || failed=1; \
-	$(PYTEST) $(IN_PAIRS) tests/browser || failed=1; \
+	$(PYTEST) tests/browser || failed=1; \
 	exit $$failed
 
 test-fast: setup  ## unit and property tests only
@@ -50,7 +50,7 @@ test-chaos: setup  ## only the tests that kill things
 	$(PYTEST) $(IN_PAIRS) tests/chaos
 
 test-browser: setup browser  ## only the tests in a real browser
-	$(PYTEST) $(IN_PAIRS) tests/browser
+	$(PYTEST) tests/browser
 
 browser:
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
