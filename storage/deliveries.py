@@ -64,7 +64,7 @@ class Target(Struct, frozen=True, gc=False):
 class Try(Struct, frozen=True, gc=False):
     """A delivery that is to be tried now. *token*: sealed, or plain for e-mail; None: the device is gone.
 
-    *token_hash*: of the token as it is now. *is_fresh*: decided a moment ago, and never tried.
+    *token_hash*: of the token as it is now.
     """
 
     id: str
@@ -79,7 +79,6 @@ class Try(Struct, frozen=True, gc=False):
     created_ms: int
     token: bytes | None
     token_hash: bytes | None
-    registered_ms: int | None
 
 
 class Outcome(Struct, frozen=True, gc=False):
@@ -112,17 +111,15 @@ with held as materialized (
          as v(user_id, seq, channel, state, reason, push_id)
     where n.user_id = v.user_id and n.seq = v.seq and n.channel = v.channel
       and exists (select from held h where h.user_id = n.user_id and h.kind = n.kind and h.channel = n.channel)
-), made as materialized (
-    select d.id, d.push_id, d.user_id, d.device_id, d.provider, d.kind, d.first_seq, d.last_seq, d.content, d.expires_at
-    from unnest($15::uuid[], $16::uuid[], $17::uuid[], $18::uuid[], $19::text[], $20::text[], $21::bigint[], $22::bigint[],
-                $23::text[], $24::timestamptz[])
-         as d(id, push_id, user_id, device_id, provider, kind, first_seq, last_seq, content, expires_at)
-    where exists (
-        select from held h where h.user_id = d.user_id and h.kind = d.kind and (h.channel = 'email') = (d.provider = 'email')
-    )
 )
 insert into deliveries (id, push_id, user_id, device_id, provider, kind, first_seq, last_seq, content, state, due_at, expires_at, created_at)
-select id, push_id, user_id, device_id, provider, kind, first_seq, last_seq, content, 'queued', $7, expires_at, $7 from made
+select d.id, d.push_id, d.user_id, d.device_id, d.provider, d.kind, d.first_seq, d.last_seq, d.content, 'queued', $7, d.expires_at, $7
+from unnest($15::uuid[], $16::uuid[], $17::uuid[], $18::uuid[], $19::text[], $20::text[], $21::bigint[], $22::bigint[], $23::text[],
+            $24::timestamptz[])
+     as d(id, push_id, user_id, device_id, provider, kind, first_seq, last_seq, content, expires_at)
+where exists (
+    select from held h where h.user_id = d.user_id and h.kind = d.kind and (h.channel = 'email') = (d.provider = 'email')
+)
 """
 
 _TARGETS = """
@@ -140,7 +137,7 @@ with due as materialized (
     returning d.*
 )
 select c.id, c.user_id, c.device_id, c.kind, c.first_seq, c.last_seq, c.content, c.attempts, c.expires_at, c.created_at,
-       v.token, v.token_hash, v.registered_at, k.email
+       v.token, v.token_hash, k.email
 from claimed c
 left join devices v on v.id = c.device_id and v.user_id = c.user_id
 left join credentials k on c.provider = 'email' and k.user_id = c.user_id
@@ -237,7 +234,6 @@ async def claim(database: Database, provider: str, now: datetime, until: datetim
             to_ms(row["created_at"]),
             row["email"].encode() if row["email"] is not None else row["token"],
             row["token_hash"],
-            to_ms(row["registered_at"]) if row["registered_at"] is not None else None,
         )
         for row in rows
     ]

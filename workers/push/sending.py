@@ -109,11 +109,9 @@ class Line:
             self._wake.clear()
             try:
                 taken = await self._take()
-            except Unavailable:
-                await asyncio.sleep(AWAY_S)
-                continue
-            except Exception:
-                log.exception("deliveries could not be taken", extra={"provider": self._provider.name})
+            except Exception as error:
+                if not isinstance(error, Unavailable):
+                    log.exception("deliveries could not be taken", extra={"provider": self._provider.name})
                 await asyncio.sleep(AWAY_S)
                 continue
             self._begin()
@@ -303,13 +301,13 @@ class Line:
             self._write.clear()
             try:
                 await self._save()
+                continue
             except Unavailable:
-                await asyncio.sleep(AWAY_S)
-                self._write.set()
+                pass
             except Exception:
                 log.exception("outcomes could not be written", extra={"provider": self._provider.name})
-                await asyncio.sleep(AWAY_S)
-                self._write.set()
+            await asyncio.sleep(AWAY_S)
+            self._write.set()
 
     async def _save(self) -> None:
         """Write what has ended. Should it fail, it is written before anything else is taken. Raises: Unavailable."""
