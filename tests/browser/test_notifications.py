@@ -201,7 +201,9 @@ def test_a_centre_without_a_mouse(devices: tuple[Centre, Centre, Window]) -> Non
 
 
 def test_an_empty_centre_says_so_and_trouble_too(window: MakeWindow) -> None:
-    ana = window("Ana", expects_cuts=True).come_in()
+    ana = window("Ana", expects_cuts=True)
+    with ana.page.expect_response("**/v1/me/notifications/unread"):  # an open centre looks again when the count comes
+        ana.come_in()
     ana.page.route("**/v1/me/notifications?**", lambda route: route.abort())
     centre = Centre(ana).open()
     expect(centre.dialog).to_contain_text("The hub cannot be reached right now.")
